@@ -1,0 +1,92 @@
+"""CRC-64/XZ (what OSS calls crc64ecma) and how the checksums of parts make the checksum of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from storage_guard.model import Checksum
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_POLY = 0xC96C5795D7870F42  # 0x42F0E1EBA9EA3693, bits reversed
+
+
+def crc64xz(data: Buffer, crc: int = 0) -> int:
+    """The CRC-64/XZ of `data`, going on from `crc`."""
+    from fastcrc import crc64  # noqa: PLC0415 - only writers and readers of bytes pay for it
+
+    return crc64.xz(data, crc)
+
+
+class RunningCrc64:
+    """The checksum and the size of what has passed through."""
+
+    __slots__ = ("crc", "size_bytes")
+
+    def __init__(self) -> None:
+        self.crc = 0
+        self.size_bytes = 0
+
+    def over(self, windows: Iterable[memoryview]) -> Iterator[memoryview]:
+        """The same windows, counted as they pass."""
+        for window in windows:
+            self.update(window)
+            yield window
+
+    def update(self, data: Buffer) -> None:
+        self.crc = crc64xz(data, self.crc)
+        self.size_bytes += memoryview(data).nbytes
+
+    def checksum(self) -> Checksum:
+        return as_checksum(self.crc)
+
+
+def as_checksum(crc: int) -> Checksum:
+    return Checksum("crc64xz", f"{crc:016x}")
+
+
+def combine(parts: Iterable[tuple[Checksum | None, int]]) -> Checksum | None:
+    """The CRC-64/XZ of a whole from (checksum, size in bytes) of its parts in order; None if one lacks it."""
+    whole = 0
+    for checksum, size_bytes in parts:
+        if checksum is None or checksum.algorithm != "crc64xz":
+            return None
+        whole = _shift(whole, size_bytes) ^ int(checksum.value, 16)
+    return as_checksum(whole)
+
+
+def _shift(crc: int, size_bytes: int) -> int:
+    """What `crc` becomes when `size_bytes` zero bytes follow: a linear map, applied by repeated squaring.
+
+    The complements at both ends of CRC-64/XZ cancel out when two checksums are joined this way.
+    """
+    if not crc or not size_bytes:
+        return crc
+    # Column k is what bit k turns into behind one zero bit; three squarings make that one zero byte.
+    columns = [_POLY, *(1 << bit for bit in range(63))]
+    for _ in range(3):
+        columns = _square(columns)
+    while True:
+        if size_bytes & 1:
+            crc = _apply(columns, crc)
+        size_bytes >>= 1
+        if not size_bytes:
+            return crc
+        columns = _square(columns)
+
+
+def _apply(columns: list[int], vector: int) -> int:
+    out = 0
+    for column in columns:
+        if not vector:
+            break
+        if vector & 1:
+            out ^= column
+        vector >>= 1
+    return out
+
+
+def _square(columns: list[int]) -> list[int]:
+    return [_apply(columns, column) for column in columns]

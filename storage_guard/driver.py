@@ -1,0 +1,210 @@
+"""What a backend supplies. Everything that the writer of a driver needs is imported from here.
+
+A driver is thread-safe, and as plain as can be: **one state-changing request per call, no retries, one signal per
+failure**. It makes no policy: `Store` retries, plans, resolves and reports. Keys reach it checked and whole (the
+store's prefix included). What a body raises while it is read must pass through unchanged, with nothing published.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from storage_guard.body import WINDOW_BYTES, Body
+from storage_guard.model import (
+    Capabilities,
+    Checksum,
+    Encryption,
+    Limits,
+    Location,
+    ObjectInfo,
+    ObjectOptions,
+    ObjectRef,
+    Part,
+    PartSlot,
+    Prefix,
+    Retention,
+    Upload,
+    WriteMeta,
+)
+from storage_guard.signals import (
+    Absent,
+    Broken,
+    Busy,
+    Changed,
+    Conflict,
+    Corrupt,
+    Definite,
+    Exists,
+    Gone,
+    Lost,
+    Refused,
+    Signal,
+    Unguarded,
+    Unsupported,
+    Unsynced,
+)
+
+__all__ = [
+    "WINDOW_BYTES",
+    "Absent",
+    "Body",
+    "Broken",
+    "Busy",
+    "Capabilities",
+    "Changed",
+    "Checksum",
+    "Conflict",
+    "Corrupt",
+    "Definite",
+    "Driver",
+    "Encryption",
+    "Exists",
+    "Gone",
+    "Limits",
+    "Location",
+    "Lost",
+    "ObjectInfo",
+    "ObjectOptions",
+    "ObjectRef",
+    "Part",
+    "PartSlot",
+    "Prefix",
+    "Refused",
+    "Retention",
+    "Signal",
+    "Unguarded",
+    "Unsupported",
+    "Unsynced",
+    "Upload",
+    "WriteMeta",
+]
+
+
+class Driver(Protocol):
+    """The members have no defaults: a driver that forgets `head` must not answer "absent".
+
+    Any member may raise `Lost`, `Busy` and `Refused`; what else it raises is said beside it.
+    """
+
+    @property
+    @abstractmethod
+    def limits(self) -> Limits:
+        """What the service accepts. Constant for the life of the driver."""
+        ...
+
+    @property
+    @abstractmethod
+    def location(self) -> Location:
+        """Where the keys live."""
+        ...
+
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What is known without writing an object. Asked once, before the first write."""
+        ...
+
+    @abstractmethod
+    def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
+        """Create the object in one request if its key is free.
+
+        Readers see nothing or all of it. Raises `Exists`, `Conflict`, `Corrupt`, `Unsupported` (an option),
+        `Unguarded`, `Unsynced`, `Broken`.
+        """
+        ...
+
+    @abstractmethod
+    def begin(self, key: str, meta: WriteMeta, /) -> str:
+        """Open a multipart upload that will carry `meta`, and return its id.
+
+        A taken key may be refused here already (`Exists`) or only at `finish_new`. Raises `Unsupported` (an
+        option), `Unguarded`.
+        """
+        ...
+
+    @abstractmethod
+    def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:
+        """Send one part. Sending a part again replaces it. Raises `Gone`, `Corrupt`."""
+        ...
+
+    @abstractmethod
+    def copy_part(self, key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int, /) -> Part:
+        """Fill a part from `slot.size_bytes` bytes of `source`, from its byte `start` on.
+
+        Raises `Gone`, `Absent` (the source), `Changed` (the source's pin does not fit), `Unsupported` (the
+        service cannot copy from there).
+        """
+        ...
+
+    @abstractmethod
+    def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
+        """Publish `parts`, in order, as one object if the key is free: the commit point.
+
+        Refused with `Exists` the upload stays open. Raises `Exists`, `Gone`, `Conflict`, `Corrupt`, `Unguarded`,
+        `Unsynced`, `Broken`.
+        """
+        ...
+
+    @abstractmethod
+    def abort(self, key: str, upload_id: str, /) -> None:
+        """Throw an open upload away. Once it answers, and `scan_parts` says `Gone`, no finish of that upload can
+        land any more. Raises `Gone`."""
+        ...
+
+    @abstractmethod
+    def copy_new(self, source: ObjectRef, key: str, meta: WriteMeta, /) -> ObjectInfo:
+        """Create the object from another one, on the server, if its key is free.
+
+        The metadata is replaced by `meta` (an inherited write id would lie about who wrote). Raises `Exists`,
+        `Conflict`, `Absent` (the source), `Changed` (the source's pin does not fit), `Unsupported`, `Unguarded`,
+        `Unsynced`, `Broken`.
+        """
+        ...
+
+    @abstractmethod
+    def head(self, key: str, /) -> ObjectInfo | None:
+        """The object at the key, with its write id, or None. Never stale: outcomes are judged by it."""
+        ...
+
+    @abstractmethod
+    def read(self, key: str, start: int, stop: int, etag: str | None, /) -> bytes:
+        """The bytes from `start` up to, not including, `stop`; fewer only where the object ends.
+
+        Raises `Absent`, `Changed` (with an etag that is not the object's).
+        """
+        ...
+
+    @abstractmethod
+    def scan(self, prefix: str, delimiter: str, start_after: str, /) -> Iterator[ObjectInfo | Prefix]:
+        """Objects whose key begins with `prefix`, in the order of their UTF-8 bytes, after `start_after`.
+
+        With a delimiter (else ""), keys that have it behind the prefix are rolled up into one `Prefix` each. May
+        be stale.
+        """
+        ...
+
+    @abstractmethod
+    def remove(self, key: str, etag: str | None, /) -> None:
+        """Remove the object. Raises `Absent`, `Changed` (with an etag that is not the object's)."""
+        ...
+
+    @abstractmethod
+    def scan_uploads(self, prefix: str, /) -> Iterator[Upload]:
+        """Open uploads that this client can see, of keys that begin with `prefix`."""
+        ...
+
+    @abstractmethod
+    def scan_parts(self, key: str, upload_id: str, /) -> Iterator[Part]:
+        """The parts an open upload has, by number. Raises `Gone`, before the first part is yielded."""
+        ...
+
+    @abstractmethod
+    def presign(self, key: str, expires_s: float, /) -> str:
+        """A URL that reads the object for `expires_s` seconds. Raises `Unsupported`."""
+        ...
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back connections and descriptors. Open uploads of other processes are not touched."""
+        ...
