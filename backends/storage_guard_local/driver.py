@@ -1,0 +1,369 @@
+"""`LocalDriver`: the members of `Driver`, each a few steps of the modules beside this one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Literal
+
+from storage_guard.checksum import RunningCrc64, combine
+from storage_guard.driver import (
+    Absent,
+    Body,
+    Capabilities,
+    Changed,
+    Checksum,
+    Gone,
+    Limits,
+    Location,
+    ObjectInfo,
+    ObjectRef,
+    Part,
+    PartSlot,
+    Prefix,
+    Refused,
+    Unguarded,
+    Unsupported,
+    Unsynced,
+    Upload,
+    WriteMeta,
+)
+from storage_guard_local import copies, listing
+from storage_guard_local.attributes import check_options
+from storage_guard_local.folders import Folders, Place
+from storage_guard_local.objects import etag_of, look, open_object
+from storage_guard_local.publish import Publisher, write_all
+from storage_guard_local.staging import Staged, Staging
+from storage_guard_local.syscalls import System
+from storage_guard_local.trouble import lost, refused, refusing
+from storage_guard_local.uploads import OpenUpload, Uploads
+
+_MOST_BYTES = 2**63 - 1
+LIMITS = Limits(
+    max_put_bytes=_MOST_BYTES,
+    min_part_bytes=1,
+    max_part_bytes=_MOST_BYTES,
+    max_parts=10_000,
+    max_object_bytes=_MOST_BYTES,
+)
+
+
+class LocalDriver:
+    """A folder of this machine as a store. Thread-safe.
+
+    Holds one window of a body (256 KiB) for each call that runs, and one or two descriptors for each open upload;
+    uploads are known to this very object only, and are gone with it. `durable=False` skips every sync. Pickles, without
+    its uploads.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        durable: bool = True,
+        system: System | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._root: str = os.path.abspath(os.fspath(root))
+        self._durable = durable
+        self._system = system or System()
+        self._limits = limits or LIMITS
+        self._location = Location("file", "", self._root)
+        self._folders = Folders(self._root, self._system)
+        self._staging = Staging(self._folders, self._system)
+        self._publisher = Publisher(self._folders, self._staging, self._system, durable=durable)
+        self._uploads = Uploads()
+        self._known: Capabilities | None = None
+
+    def __repr__(self) -> str:
+        return f"LocalDriver({self._root!r}, durable={self._durable})"
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"root": self._root, "durable": self._durable, "system": self._system, "limits": self._limits}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # the state is the arguments
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def location(self) -> Location:
+        return self._location
+
+    # What the disk can do
+
+    def capabilities(self) -> Capabilities:
+        """Tried once with an empty file without a name, in the root or the nearest folder above it that exists. Only
+        where there are no such files the root is made, and named ones are tried in its `.storage-guard/`."""
+        if self._known is None:
+            try:
+                self._known = self._examine()
+            except Unguarded as exc:
+                return _capabilities("missing", exc.message, write_ids=False)
+            except (OSError, Refused) as exc:
+                # No space, no access: that is not about the guarantee, and the write itself will say it.
+                return _capabilities("documented", f"could not be tried here ({exc})", write_ids=True)
+        return self._known
+
+    def _examine(self) -> Capabilities:
+        staged = self._try_anonymous()
+        if staged is None:
+            place = self._folders.make("examined")
+            try:
+                staged = self._staging.open_named(place)
+            finally:
+                self._folders.leave(place)
+        try:
+            write_ids = self._publisher.stores_attributes(staged)
+            how = staged.way.value
+        finally:
+            staged.discard()
+        lack = "" if write_ids else "; without extended attributes, so no write ids, options and metadata"
+        return _capabilities("documented", how + lack, write_ids=write_ids)
+
+    def _try_anonymous(self) -> Staged | None:
+        path = self._root
+        while True:
+            try:
+                fd = self._system.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                path = os.path.dirname(path)
+                continue
+            try:
+                return self._staging.try_anonymous(fd)
+            finally:
+                self._folders.close(fd)
+
+    # Creating
+
+    def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
+        self._check_size(body.size_bytes, self._limits.max_put_bytes)
+        check_options(meta.options)
+        with self._new(key, meta) as (place, staged):
+            checksum = self._write(staged.fd, body, 0)
+            return self._publisher.commit(place, staged, checksum, meta)
+
+    def copy_new(self, source: ObjectRef, key: str, meta: WriteMeta, /) -> ObjectInfo:
+        check_options(meta.options)
+        with copies.pinned(source, self._location, self._system) as opened:
+            self._check_size(opened.found.st_size, self._limits.max_put_bytes)
+            with self._new(key, meta) as (place, staged):
+                checksum = copies.copy_whole(opened, staged.fd, self._system)
+                opened.check_unchanged()  # before the name: a copy of two states must not appear
+                return self._publisher.commit(place, staged, checksum, meta)
+
+    @contextmanager
+    def _new(self, key: str, meta: WriteMeta) -> Generator[tuple[Place, Staged]]:
+        """An open place and an empty file for it; left without a trace unless the file gets its name inside."""
+        place, staged = self._open_new(key, meta)
+        try:
+            yield place, staged
+        except BaseException:
+            staged.discard()
+            self._folders.tidy(place)
+            raise
+        staged.discard()
+        self._folders.leave(place)
+
+    def _open_new(self, key: str, meta: WriteMeta) -> tuple[Place, Staged]:
+        place = self._folders.make(key)
+        try:
+            self._publisher.refuse_taken(place, meta)
+            staged = self._staging.open(place)
+            try:
+                self._publisher.prepare(place, staged, meta)
+            except BaseException:
+                staged.discard()
+                raise
+        except BaseException:
+            self._folders.tidy(place)
+            raise
+        return place, staged
+
+    def _write(self, fd: int, body: Body, offset_bytes: int) -> Checksum:
+        crc = RunningCrc64()
+        for window in body.windows():  # what this raises is the caller's, and is not touched
+            try:
+                write_all(self._system, fd, window, offset_bytes + crc.size_bytes)
+            except OSError as exc:
+                raise refused(exc, "cannot write") from exc
+            crc.update(window)
+        if crc.size_bytes != body.size_bytes:
+            message = f"the body was to have {body.size_bytes} bytes and gave {crc.size_bytes}"
+            raise Refused(message, why="request")
+        return crc.checksum()
+
+    def _check_size(self, size_bytes: int, most_bytes: int) -> None:
+        if size_bytes > most_bytes:
+            raise Refused(f"{size_bytes} bytes at once, and {most_bytes} are the most", why="request")
+
+    # Uploads
+
+    def begin(self, key: str, meta: WriteMeta, /) -> str:
+        check_options(meta.options)
+        place, staged = self._open_new(key, meta)
+        self._folders.leave(place)
+        upload_id = secrets.token_hex(16)
+        self._uploads.add(upload_id, OpenUpload(key, meta, datetime.now(UTC), place, staged))
+        return upload_id
+
+    def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:
+        upload = self._uploads.get(key, upload_id)
+        self._check_slot(slot)
+        if body.size_bytes != slot.size_bytes:
+            raise Refused(f"the slot has {slot.size_bytes} bytes and the body {body.size_bytes}", why="request")
+        with upload.writing(slot):
+            checksum = self._write(upload.staged.fd, body, slot.offset_bytes)
+            return upload.record(slot, checksum)
+
+    def copy_part(self, key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int, /) -> Part:
+        upload = self._uploads.get(key, upload_id)
+        self._check_slot(slot)
+        with copies.pinned(source, self._location, self._system) as opened, upload.writing(slot):
+            fd = upload.staged.fd
+            checksum = copies.copy_windows(opened, fd, slot, self._system, start=start)
+            opened.check_unchanged()
+            return upload.record(slot, checksum)
+
+    def _check_slot(self, slot: PartSlot) -> None:
+        if not 1 <= slot.number <= self._limits.max_parts or slot.offset_bytes < 0 or slot.size_bytes < 0:
+            raise Refused(f"there is no such slot: {slot}", why="request")
+        self._check_size(slot.size_bytes, self._limits.max_part_bytes)
+
+    def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
+        upload = self._uploads.get(key, upload_id)
+        with upload.alone():
+            if meta != upload.meta:
+                raise Refused("an upload is finished with what it was begun with", why="request")
+            chosen = upload.chosen(parts)
+            size_bytes = chosen[-1].slot.offset_bytes + chosen[-1].slot.size_bytes
+            self._check_size(size_bytes, self._limits.max_object_bytes)
+            checksum = combine((part.checksum, part.slot.size_bytes) for part in chosen)
+            place = self._folders.make(key)
+            try:
+                self._publisher.refuse_taken(place, meta)
+                with refusing("cannot set the size of the new file"):
+                    self._system.ftruncate(upload.staged.fd, size_bytes)
+                info = self._publisher.commit(place, upload.staged, checksum, meta)
+            except BaseException as exc:
+                if upload.staged.spoilt or isinstance(exc, Unsynced):
+                    self._end(upload_id, upload)
+                self._folders.tidy(place)
+                raise
+            self._folders.leave(place)
+            self._end(upload_id, upload)
+            return info
+
+    def abort(self, key: str, upload_id: str, /) -> None:
+        upload = self._uploads.get(key, upload_id)
+        with upload.alone():
+            self._end(upload_id, upload)
+
+    def scan_uploads(self, prefix: str, /) -> Iterator[Upload]:
+        for upload_id, upload in self._uploads.all():
+            if upload.key.startswith(prefix):
+                yield Upload(upload.key, upload_id, upload.started)
+
+    def scan_parts(self, key: str, upload_id: str, /) -> Iterator[Part]:
+        return iter(self._uploads.get(key, upload_id).parts())
+
+    def _end(self, upload_id: str, upload: OpenUpload) -> None:
+        upload.end()
+        self._uploads.forget(upload_id)
+        upload.staged.discard()
+        self._folders.tidy(upload.place)
+
+    # Objects that are there
+
+    def head(self, key: str, /) -> ObjectInfo | None:
+        opened = open_object(key, self._folders, self._system)
+        if opened is None:
+            return None
+        with opened:
+            return opened.info()
+
+    def read(self, key: str, start: int, stop: int, etag: str | None, /) -> bytes:
+        if not 0 <= start <= stop:
+            raise Refused(f"no object has bytes {start} to {stop}", why="request")
+        opened = open_object(key, self._folders, self._system)
+        if opened is None:
+            raise Absent(f"{key!r} is not there")
+        with opened:
+            _check_etag(key, opened.etag, etag)
+            data = self._read(opened.fd, start, min(stop, opened.found.st_size))
+            if etag is not None:
+                opened.check_unchanged()
+            return data
+
+    def _read(self, fd: int, start: int, stop: int) -> bytes:
+        pieces: list[bytes] = []
+        with refusing("cannot read"):
+            while start < stop:
+                piece = self._system.pread(fd, stop - start, start)
+                if not piece:
+                    break
+                pieces.append(piece)
+                start += len(piece)
+        return b"".join(pieces)
+
+    def remove(self, key: str, etag: str | None, /) -> None:
+        """With an etag there is a moment between the comparison and the removal in which another object, made after a
+        removal of this one, would be removed. Folders that are empty then are removed too."""
+        place = self._folders.find_synced(key)
+        if place is None:
+            raise Absent(f"{key!r} is not there")
+        try:
+            found = look(place, self._system)
+            if found is None:
+                raise Absent(f"{key!r} is not there")
+            _check_etag(key, etag_of(found), etag)
+            try:
+                self._system.unlink(place.name, dir_fd=place.fd)
+            except FileNotFoundError:
+                raise Absent(f"{key!r} is not there") from None
+            except OSError as exc:
+                raise refused(exc, f"cannot remove {key!r}") from exc
+            if self._durable:
+                try:
+                    self._system.fsync(place.fd)
+                except OSError as exc:
+                    raise lost(exc, f"{key!r} is removed, but its folder could not be synced") from exc
+        finally:
+            self._folders.leave(place)
+        self._folders.prune(place.folders)
+
+    def scan(self, prefix: str, delimiter: str, start_after: str, /) -> Iterator[ObjectInfo | Prefix]:
+        return listing.scan(self._folders, self._system, listing.Wanted(prefix, delimiter, start_after))
+
+    def presign(self, key: str, expires_s: float, /) -> str:
+        raise Unsupported(f"a local disk has no presigned URLs ({key!r}, {expires_s} s)")
+
+    def close(self) -> None:
+        """Abort the open uploads; nothing else is held."""
+        for upload_id, upload in self._uploads.all():
+            try:
+                self.abort(upload.key, upload_id)
+            except Gone:
+                pass
+
+
+def _capabilities(vouch: Literal["documented", "missing"], reason: str, *, write_ids: bool) -> Capabilities:
+    """All three creations end in the same call, so they are judged alike."""
+    return Capabilities(
+        put=vouch,
+        finish=vouch,
+        copy=vouch,
+        write_ids=write_ids,
+        conditional_remove=False,
+        reason=f"{reason}; a removal with an etag compares first and then removes",
+    )
+
+
+def _check_etag(key: str, found: str, wanted: str | None) -> None:
+    if wanted is not None and wanted != found:
+        raise Changed(f"{key!r} is not the object that was asked for")

@@ -1,0 +1,135 @@
+"""Every system call the backend makes, as one object: tests replace it to make calls fail or to write down their order.
+
+No decisions here, and nothing that is not in the os module but `renameat2`, which Python does not have.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+Kind = Literal["folder", "file", "other"]
+
+# Absent from some systems: then the flag is nothing, and O_TMPFILE counts as not supported.
+O_TMPFILE: int = getattr(os, "O_TMPFILE", 0)
+O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
+O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+O_PATH: int = getattr(os, "O_PATH", 0)
+O_BINARY: int = getattr(os, "O_BINARY", 0)
+
+_RENAME_NOREPLACE = 1
+
+
+class System:
+    """The system calls of this machine. Without state, so it pickles and may be shared."""
+
+    def open(self, path: str, flags: int, *, dir_fd: int | None = None) -> int:
+        return os.open(path, flags | O_BINARY, 0o666, dir_fd=dir_fd)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def pwrite(self, fd: int, data: Buffer, offset_bytes: int) -> int:
+        return os.pwrite(fd, data, offset_bytes)
+
+    def pread(self, fd: int, size_bytes: int, offset_bytes: int) -> bytes:
+        return os.pread(fd, size_bytes, offset_bytes)
+
+    def preadv(self, fd: int, buffer: memoryview, offset_bytes: int) -> int:
+        return os.preadv(fd, [buffer], offset_bytes)
+
+    def copy_file_range(self, from_fd: int, to_fd: int, size_bytes: int, from_bytes: int, to_bytes: int) -> int:
+        call = getattr(os, "copy_file_range", None)
+        if call is None:
+            raise _unknown("copy_file_range")
+        copied: int = call(from_fd, to_fd, size_bytes, from_bytes, to_bytes)
+        return copied
+
+    def ftruncate(self, fd: int, size_bytes: int) -> None:
+        os.ftruncate(fd, size_bytes)
+
+    def fsync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        return os.fstat(fd)
+
+    def lstat(self, path: str, *, dir_fd: int | None = None) -> os.stat_result:
+        return os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+
+    def link_fd(self, fd: int, name: str, *, dir_fd: int) -> None:
+        """Give an open file without a name its name."""
+        # Without a dir fd CPython calls link(2), which does not follow the link in /proc, and gets EXDEV.
+        os.link(proc_path(fd), name, dst_dir_fd=dir_fd)
+
+    def link(self, source: str, name: str, *, source_fd: int, dir_fd: int) -> None:
+        os.link(source, name, src_dir_fd=source_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
+
+    def rename_noreplace(self, source: str, name: str, *, source_fd: int, dir_fd: int) -> None:
+        try:
+            call = ctypes.CDLL(None, use_errno=True).renameat2
+        except (AttributeError, OSError, TypeError) as exc:
+            raise _unknown("renameat2") from exc
+        call.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+        if call(source_fd, os.fsencode(source), dir_fd, os.fsencode(name), _RENAME_NOREPLACE) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), source, None, name)
+
+    def unlink(self, name: str, *, dir_fd: int) -> None:
+        os.unlink(name, dir_fd=dir_fd)
+
+    def mkdir(self, path: str, *, dir_fd: int | None = None) -> None:
+        os.mkdir(path, dir_fd=dir_fd)
+
+    def rmdir(self, path: str, *, dir_fd: int | None = None) -> None:
+        os.rmdir(path, dir_fd=dir_fd)
+
+    def setxattr(self, fd: int, name: str, value: bytes) -> None:
+        if not hasattr(os, "setxattr"):
+            raise _unsupported("setxattr")
+        os.setxattr(fd, name, value)
+
+    def getxattr(self, fd: int, name: str) -> bytes:
+        if not hasattr(os, "getxattr"):
+            raise _unsupported("getxattr")
+        return os.getxattr(fd, name)
+
+    def flock(self, fd: int) -> None:
+        """Take the file's lock, or raise BlockingIOError at once."""
+        try:
+            import fcntl  # noqa: PLC0415 - not on Windows
+        except ImportError:
+            raise _unknown("flock") from None
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def entries(self, fd: int) -> list[tuple[str, Kind]]:
+        """What is in an open folder, in no order; `.` and `..` left out."""
+        with os.scandir(fd) as found:
+            return [(entry.name, _kind(entry)) for entry in found]
+
+
+def proc_path(fd: int) -> str:
+    return f"/proc/self/fd/{fd}"
+
+
+def _kind(entry: os.DirEntry[str]) -> Kind:
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            return "folder"
+        return "file" if entry.is_file(follow_symlinks=False) else "other"
+    except OSError:
+        return "other"  # vanished, on a file system that tells kinds by stat only
+
+
+def _unknown(name: str) -> OSError:
+    return OSError(errno.ENOSYS, f"this system has no {name}")
+
+
+def _unsupported(name: str) -> OSError:
+    return OSError(errno.ENOTSUP, f"this system has no {name}")

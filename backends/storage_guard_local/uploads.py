@@ -1,0 +1,146 @@
+"""Open multipart uploads: which parts one has, and who may touch its file when. No input or output.
+
+Parts are written straight into the one unpublished file, so a writer that is late would change a published object: a
+finish or an abort first waits for all of them and lets no new one begin.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from storage_guard.driver import Checksum, Gone, Part, PartSlot, Refused, WriteMeta
+from storage_guard_local.folders import Place
+from storage_guard_local.staging import Staged
+
+
+class OpenUpload:
+    """`_turn` guards all that changes."""
+
+    def __init__(self, key: str, meta: WriteMeta, started: datetime, place: Place, staged: Staged) -> None:
+        self.key = key
+        self.meta = meta
+        self.started = started
+        self.place = place  # left; for the folders that were made for it
+        self.staged = staged
+        self._turn = threading.Condition()
+        self._parts: dict[int, Part] = {}
+        self._writing: list[PartSlot] = []
+        self._held = False
+        self._over = False
+
+    @contextmanager
+    def writing(self, slot: PartSlot) -> Generator[None]:
+        """The right to write one slot. Parts recorded where it will write are forgotten. Raises Gone."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._over or not (self._held or self._is_busy(slot)))
+            self._refuse_over()
+            for number in [number for number, part in self._parts.items() if _overlap(part.slot, slot)]:
+                del self._parts[number]
+            self._parts.pop(slot.number, None)
+            self._writing.append(slot)
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._writing.remove(slot)
+                self._turn.notify_all()
+
+    def record(self, slot: PartSlot, checksum: Checksum) -> Part:
+        """Within `writing`: the part is there."""
+        part = Part(slot, f"{checksum.value}-{slot.size_bytes:x}", checksum)
+        with self._turn:
+            self._parts[slot.number] = part
+        return part
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """The right to finish or abort: nobody writes, nobody begins to. Raises Gone."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._over or not self._held)
+            self._refuse_over()
+            self._held = True
+        try:
+            with self._turn:
+                self._turn.wait_for(lambda: not self._writing)
+            yield
+        finally:
+            with self._turn:
+                self._held = False
+                self._turn.notify_all()
+
+    def end(self) -> None:
+        """Within `alone`: finished or aborted, whoever waits is told `Gone`."""
+        with self._turn:
+            self._over = True
+
+    def parts(self) -> list[Part]:
+        with self._turn:
+            self._refuse_over()
+            return [self._parts[number] for number in sorted(self._parts)]
+
+    def chosen(self, parts: Sequence[Part]) -> list[Part]:
+        """Within `alone`: the parts of the object, as they are here. Raises Refused unless they are what is listed,
+        follow each other and leave no gap."""
+        chosen: list[Part] = []
+        number = end_bytes = 0
+        for part in parts:
+            slot = part.slot
+            here = self._parts.get(slot.number)
+            if here is None or (here.slot, here.etag) != (slot, part.etag):
+                raise Refused(f"part {slot.number} is not here as it is listed", why="request")
+            if slot.number <= number:
+                raise Refused(f"part {slot.number} is listed after part {number}", why="request")
+            if slot.offset_bytes != end_bytes:
+                raise Refused(f"part {slot.number} begins at {slot.offset_bytes}, not at {end_bytes}", why="request")
+            chosen.append(here)
+            number, end_bytes = slot.number, end_bytes + slot.size_bytes
+        if not chosen:
+            raise Refused("an upload without parts cannot be finished", why="request")
+        return chosen
+
+    def _is_busy(self, slot: PartSlot) -> bool:
+        return any(other.number == slot.number or _overlap(other, slot) for other in self._writing)
+
+    def _refuse_over(self) -> None:
+        if self._over:
+            raise Gone("the upload was finished or aborted", sole=True)
+
+
+class Uploads:
+    """The open uploads of one driver. `_lock` guards the table."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[str, OpenUpload] = {}
+
+    def add(self, upload_id: str, upload: OpenUpload) -> None:
+        with self._lock:
+            self._open[upload_id] = upload
+
+    def get(self, key: str, upload_id: str) -> OpenUpload:
+        """Raises Gone."""
+        with self._lock:
+            found = self._open.get(upload_id)
+        if found is None or found.key != key:
+            raise Gone(f"{upload_id!r} is no open upload of {key!r} in this process", sole=True)
+        return found
+
+    def forget(self, upload_id: str) -> None:
+        with self._lock:
+            self._open.pop(upload_id, None)
+
+    def all(self) -> list[tuple[str, OpenUpload]]:
+        """Sorted by key, then age."""
+        with self._lock:
+            found = list(self._open.items())
+        return sorted(found, key=lambda each: (each[1].key, each[1].started))
+
+
+def _overlap(one: PartSlot, other: PartSlot) -> bool:
+    return (
+        one.offset_bytes < other.offset_bytes + other.size_bytes
+        and other.offset_bytes < one.offset_bytes + one.size_bytes
+    )
