@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from storage_guard.driver import Driver, Refused
+from storage_guard.driver import Absent, Driver, Refused
 from storage_guard.names import MAX_KEY_BYTES, check_key
 from storage_guard.testing.contract.base import (
     Laws,
@@ -95,12 +95,36 @@ class KeyLaws(Laws):
     def test_a_key_may_be_the_beginning_of_another(self, driver: Driver, rival: Driver) -> None:
         _check_all(driver, rival, ("a", "a/b", "a/b/c"))
 
-    def test_a_key_behind_a_longer_one_is_free(self, driver: Driver) -> None:
+    def test_a_folder_is_not_an_object(self, driver: Driver) -> None:
         put(driver, "a/b/c")
         before = Unchanged(driver, "a/b/c")
-        assert driver.head("a") is None
-        assert driver.head("a/b") is None
-        assert driver.head("a/b/c/d") is None
-        before.check()
-        driver.remove("a/b/c", None)
+        check_free(driver, "a/b")
         check_free(driver, "a")
+        before.check()
+
+    def test_an_object_is_not_a_folder(self, driver: Driver) -> None:
+        put(driver, "a/b")
+        before = Unchanged(driver, "a/b")
+        check_free(driver, "a/b/c")
+        check_free(driver, "a/b/c/d/e")
+        before.check()
+
+    def test_nothing_is_found_below_an_object(self, driver: Driver) -> None:
+        put(driver, "a/b")
+        for key in ("a/b/c", "a/b/c/d"):
+            assert driver.head(key) is None
+            with pytest.raises(Absent):
+                driver.read(key, 0, 1, None)
+            with pytest.raises(Absent):
+                driver.remove(key, None)
+        assert keys_of(driver, "a/b/") == []
+
+    def test_a_folder_goes_with_the_last_key_in_it(self, driver: Driver, rival: Driver) -> None:
+        put(driver, "a/b/c")
+        driver.remove("a/b/c", None)
+        check_free(rival, "a")
+        put(driver, "b/c", b"")
+        upload_id = driver.begin("b/d/e", fresh())
+        driver.abort("b/d/e", upload_id)
+        driver.remove("b/c", None)
+        check_free(rival, "b")
