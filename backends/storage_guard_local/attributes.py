@@ -16,8 +16,8 @@ from storage_guard.names import check_write_id
 ATTRIBUTE = "user.storage_guard"
 
 _HEADERS = ("content_type", "cache_control", "content_disposition", "content_encoding", "content_language")
-_KEPT = frozenset({*_HEADERS, "metadata"})
-_NOTHING = ObjectOptions()
+_REFUSED = tuple(each.name for each in fields(ObjectOptions) if each.name not in (*_HEADERS, "metadata"))
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,13 @@ class Note:
 
 def check_options(options: ObjectOptions) -> None:
     """Raise Unsupported for an option that a file cannot carry."""
-    if options == _NOTHING:
-        return
-    for each in fields(options):
-        if each.name not in _KEPT and getattr(options, each.name) != getattr(_NOTHING, each.name):
-            raise Unsupported(f"a local disk does not have {each.name}")
+    for name in _REFUSED:
+        if getattr(options, name) not in (None, {}):
+            raise Unsupported(f"a local disk does not have {name}")
 
 
 def has_options(options: ObjectOptions) -> bool:
-    return options != _NOTHING
+    return bool(options.metadata) or any(getattr(options, name) is not None for name in _HEADERS)
 
 
 def encode(meta: WriteMeta, checksum: Checksum | None, mtime_ns: int) -> bytes:
@@ -54,7 +52,7 @@ def encode(meta: WriteMeta, checksum: Checksum | None, mtime_ns: int) -> bytes:
         if meta.options.metadata:
             kept["metadata"] = dict(meta.options.metadata)
         note["options"] = kept
-    return json.dumps(note, separators=(",", ":")).encode()
+    return _encode(note).encode()
 
 
 def decode(value: bytes, mtime_ns: int) -> Note:

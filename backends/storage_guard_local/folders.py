@@ -294,17 +294,20 @@ class Folders:
                 return
 
     def _remove_empty(self, folders: Sequence[str], name: str) -> bool:
+        """Whether the folder is gone."""
         try:
             fd = self.open_folder(folders, flags=_PASS)
         except Refused:
             return False
         if fd is None:
-            return False
+            return True
         try:
             found = self._system.lstat(name, dir_fd=fd)
             with self._lock:
                 self._anchored.discard((found.st_dev, found.st_ino))
             self._system.rmdir(name, dir_fd=fd)
+        except FileNotFoundError:
+            return True
         except OSError:
             return False
         finally:

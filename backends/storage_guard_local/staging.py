@@ -236,9 +236,16 @@ class Staging:
                 try:
                     call(first, second, source_fd=folder_fd, dir_fd=folder_fd)
                 except FileExistsError:
+                    pass
+                else:
+                    continue  # it took a name that was taken: this disk ignores the condition
+                try:
                     call(first, free, source_fd=folder_fd, dir_fd=folder_fd)
-                    return way
-                # It took a name that was taken: this disk ignores the condition.
+                except FileExistsError:
+                    # The name was free, so this answer is to a request that was sent again.
+                    if not os.path.samestat(self._system.lstat(free, dir_fd=folder_fd), self._system.fstat(first_fd)):
+                        raise
+                return way
             except OSError as exc:
                 if exc.errno not in no:
                     raise refused(exc, "cannot try how to publish a file") from exc
