@@ -118,6 +118,13 @@ class Folders:
             return
         raise Refused(f"the folders above {place.key!r} are removed as fast as they are made", why="request")
 
+    def is_removed(self, place: Place) -> bool:
+        """Whether the open folder was removed meanwhile. O_TMPFILE in one is ENOENT or, on ext4, EPERM."""
+        try:
+            return self._system.fstat(place.fd).st_nlink == 0
+        except OSError:
+            return False
+
     def leave(self, place: Place) -> None:
         if place.fd >= 0:
             fd, place.fd = place.fd, -1
@@ -278,7 +285,7 @@ class Folders:
         """Remove the folders that were made for a write that failed, if nobody uses them."""
         self.leave(place)
         if place.made:
-            self.prune(place.folders, above=min(place.made))
+            self.prune(place.folders[: max(place.made) + 1], above=min(place.made))
         place.made.clear()
         for path in reversed(place.roots_made):
             try:

@@ -97,12 +97,13 @@ class Staging:
                 return self.open_named(place)
             try:
                 return self._open_anonymous(place.fd)
-            except FileNotFoundError:
-                self._folders.open_again(place)  # its empty folder was removed meanwhile
             except OSError as exc:
-                if exc.errno not in _NO_TMPFILE:
+                if exc.errno in _NO_TMPFILE:
+                    self.forget_anonymous(place.device)
+                elif self._folders.is_removed(place):
+                    self._folders.open_again(place)
+                else:
                     raise refused(exc, "cannot open an unnamed file") from exc
-                self.forget_anonymous(place.device)
         raise Refused(f"the folder of {place.key!r} is removed as fast as it is made", why="request")
 
     def forget_anonymous(self, device: int) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-Mount = Callable[..., Path]
+from faults.local_systems import Mount
 
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Mount]:
-    """`mount("-t", "tmpfs", "-o", "size=1m", "none", name="small")`: the folder it was mounted on, until the test ends."""
+    """`mount("-t", "tmpfs", "-o", "size=1m", "none")`: the folder it was mounted on, until the test ends."""
     mounted: list[Path] = []
 
     def mount(*args: str, name: str = "disk", at: Path | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Systems for the local backend that write down, fail or lack calls. Any disk then behaves like the one that is meant."""
+"""Systems for the local backend that write down, fail or lack calls, so that any disk behaves like the one meant."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 
 from storage_guard_local.syscalls import O_TMPFILE, System
 
+# The fixture `mount`: arguments of mount(8), then `name` or `at`; the folder that was mounted on.
+Mount = Callable[..., Path]
+
 
 class Watched(System):
     """Every call passes through `around`; `calls` holds the names in order."""
@@ -18,14 +21,14 @@ class Watched(System):
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def around(self, name: str, call: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+    def around(self, name: str, call: Callable[[], Any]) -> Any:  # noqa: ARG002 - for those that override it
         return call()
 
 
 def _watch(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: Watched, *args: Any, **more: Any) -> Any:
         self.calls.append(name)
-        return self.around(name, lambda: original(self, *args, **more), args)
+        return self.around(name, lambda: original(self, *args, **more))
 
     return call
 
@@ -44,7 +47,7 @@ class FailingOnce(Watched):
         self._code = code
         self.failed = ""
 
-    def around(self, name: str, call: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+    def around(self, name: str, call: Callable[[], Any]) -> Any:
         if len(self.calls) - 1 != self._at:
             return call()
         self.failed = name
@@ -62,7 +65,11 @@ class Failing(System):
     def __getattribute__(self, name: str) -> Any:
         codes: dict[str, int] = object.__getattribute__(self, "__dict__").get("_codes", {})
         if name in codes:
-            return lambda *_args, **_more: _raise(codes[name])
+
+            def fail(*_args: object, **_more: object) -> None:
+                _raise(codes[name])
+
+            return fail
         return object.__getattribute__(self, name)
 
 

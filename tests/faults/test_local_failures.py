@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults.local_systems import Failing, FailingOnce, Watched, Without, files_below, open_descriptors
 
+from faults.local_systems import Failing, FailingOnce, Watched, Without, files_below, open_descriptors
 from storage_guard.body import BytesBody
 from storage_guard.driver import (
     Definite,
@@ -54,9 +55,8 @@ class FailingOnceWithout(FailingOnce, Without):
 @pytest.mark.parametrize("lacks", [(), ("anonymous",), ("anonymous", "link")], ids=["anonymous", "link", "rename"])
 @pytest.mark.parametrize("create", [put, multipart])
 def test_whichever_call_fails_the_answer_is_true_and_nothing_is_left(
-    create: object, lacks: tuple[str, ...], code: int, tmp_path: Path
+    create: Callable[[LocalDriver], None], lacks: tuple[str, ...], code: int, tmp_path: Path
 ) -> None:
-    assert callable(create)
     failed: list[str] = []
     for at in range(200):
         root = tmp_path / str(at)

@@ -1,15 +1,16 @@
-"""Disks that lack O_TMPFILE, hard links, renameat2 or attributes, network disks that lose answers, folders that vanish."""
+"""Disks that lack O_TMPFILE, links, renameat2 or attributes, network disks that lose answers, folders that vanish."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults.local_systems import Failing, Without, files_below, open_descriptors
 
+from faults.local_systems import Failing, Without, files_below, open_descriptors
 from storage_guard.body import BytesBody
 from storage_guard.driver import (
     Body,
@@ -25,7 +26,7 @@ from storage_guard.driver import (
 from storage_guard_local import LocalDriver
 from storage_guard_local.publish import Step, after
 from storage_guard_local.staging import Way
-from storage_guard_local.syscalls import System
+from storage_guard_local.syscalls import O_TMPFILE, System
 
 META = WriteMeta("the-write")
 FALLBACKS = [("anonymous",), ("anonymous", "link")]
@@ -34,12 +35,12 @@ FALLBACKS = [("anonymous",), ("anonymous", "link")]
 class Unread(BytesBody):
     """A body that must not be read."""
 
-    def windows(self) -> object:  # type: ignore[override]  # it never gives any
+    def windows(self) -> Iterator[memoryview]:
         raise AssertionError("user data was read")
 
 
 def unread() -> Body:
-    return Unread(b"never")  # type: ignore[return-value]  # as above
+    return Unread(b"never")
 
 
 @pytest.mark.parametrize("lacks", FALLBACKS, ids=["link", "rename"])
@@ -67,9 +68,11 @@ def test_a_fallback_creates_whole_refuses_the_second_and_leaves_no_temporary_fil
 
 
 @pytest.mark.parametrize("lacks", FALLBACKS, ids=["link", "rename"])
-def test_a_rival_that_wins_between_the_look_and_the_link_is_not_replaced(lacks: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_rival_that_wins_between_the_look_and_the_link_is_not_replaced(
+    lacks: tuple[str, ...], tmp_path: Path
+) -> None:
     class Rival(BytesBody):
-        def windows(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - as the base has it
+        def windows(self) -> Iterator[memoryview]:
             (tmp_path / "k").write_bytes(b"rival")
             return super().windows()
 
@@ -132,7 +135,7 @@ def test_a_named_link_that_fails_strangely_is_lost_and_an_unnamed_one_is_not(tmp
                 raise OSError(errno.ETIMEDOUT, "no answer")
             super().link(source, name, source_fd=source_fd, dir_fd=dir_fd)
 
-        def link_fd(self, fd: int, name: str, *, dir_fd: int) -> None:
+        def link_fd(self, fd: int, name: str, *, dir_fd: int) -> None:  # noqa: ARG002 - as the base has it
             raise OSError(errno.ETIMEDOUT, "no answer")
 
     with pytest.raises(Lost):
@@ -144,12 +147,34 @@ def test_a_named_link_that_fails_strangely_is_lost_and_an_unnamed_one_is_not(tmp
 @pytest.mark.parametrize("lacks", [(), *FALLBACKS], ids=["anonymous", "link", "rename"])
 def test_a_folder_that_vanishes_before_the_link_is_made_again(lacks: tuple[str, ...], tmp_path: Path) -> None:
     class Removing(BytesBody):
-        def windows(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - as the base has it
+        def windows(self) -> Iterator[memoryview]:
             (tmp_path / "a" / "b").rmdir()
             (tmp_path / "a").rmdir()
             return super().windows()
 
     LocalDriver(tmp_path, system=Without(*lacks)).put_new("a/b/c", Removing(b"data"), META)
+    assert (tmp_path / "a" / "b" / "c").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize("moment", ["before the unnamed file", "before the folder below"])
+def test_a_folder_that_vanishes_on_the_way_is_made_again(moment: str, tmp_path: Path) -> None:
+    class Vanishing(System):
+        """ext4 answers EPERM to O_TMPFILE in a removed folder, others ENOENT."""
+
+        done = False
+
+        def open(self, path: str, flags: int, *, dir_fd: int | None = None) -> int:
+            wanted = flags & O_TMPFILE == O_TMPFILE if moment == "before the unnamed file" else path == "b"
+            if wanted and not self.done and (tmp_path / "a").exists():
+                self.done = True
+                for folder in ("a/b", "a"):
+                    if (tmp_path / folder).exists():
+                        (tmp_path / folder).rmdir()
+            return super().open(path, flags, dir_fd=dir_fd)
+
+    system = Vanishing()
+    LocalDriver(tmp_path, system=system).put_new("a/b/c", BytesBody(b"data"), META)
+    assert system.done
     assert (tmp_path / "a" / "b" / "c").read_bytes() == b"data"
 
 
@@ -175,7 +200,7 @@ def test_without_proc_it_falls_back_before_the_first_byte(tmp_path: Path) -> Non
                 raise FileNotFoundError(errno.ENOENT, path)
             return super().lstat(path, dir_fd=dir_fd)
 
-        def link_fd(self, fd: int, name: str, *, dir_fd: int) -> None:
+        def link_fd(self, fd: int, name: str, *, dir_fd: int) -> None:  # noqa: ARG002 - as the base has it
             raise AssertionError("that cannot work")
 
     driver = LocalDriver(tmp_path, system=NoProc())
@@ -198,6 +223,7 @@ def test_without_attributes_a_create_works_but_nothing_is_dropped_in_silence(tmp
     driver = LocalDriver(tmp_path, system=Without("attributes"))
     info = driver.put_new("k", BytesBody(b"data"), META)
     head = driver.head("k")
+    assert head is not None
     assert head == info
     assert head.write_id is None
     assert not driver.capabilities().write_ids
