@@ -25,7 +25,7 @@ from storage_guard.driver import (
 )
 from storage_guard.testing.bodies import BytesBody, MeddlingBody
 from storage_guard.testing.contract.base import Laws, MakeDriver, begun, check_write_id, content, fresh, put, whole
-from storage_guard.testing.races import race
+from storage_guard.testing.races import StartingGate, race
 
 
 @dataclass
@@ -38,10 +38,10 @@ class Gate:
 
     parties: int
     broken: bool = False
-    barrier: threading.Barrier = field(init=False)
+    gate: StartingGate = field(init=False)
 
     def __post_init__(self) -> None:
-        self.barrier = threading.Barrier(self.parties, timeout=1.0)
+        self.gate = StartingGate(self.parties, timeout_s=1.0)
 
     def hold(self, data: bytes) -> Body:
         return MeddlingBody(data, len(data) - 1, self.wait)
@@ -49,7 +49,7 @@ class Gate:
     def wait(self) -> None:
         try:
             if not self.broken:
-                self.barrier.wait()
+                self.gate.wait()
         except threading.BrokenBarrierError:
             self.broken = True
 
@@ -160,7 +160,7 @@ class RaceLaws(Laws):
             finishing = [contender for contender in contenders if (contender.number + number) % 2]
             for contender in finishing:
                 contender.begin()
-            held = gate if number % 4 < 2 else None
+            held = gate if number % 8 < 6 else None
             calls = [each.finish(held) if each in finishing else each.put(held) for each in contenders]
             results = race(calls)
             judge(contenders, results)

@@ -133,6 +133,7 @@ class RemovalLaws(Laws):
     def test_what_is_removed_is_not_there(self, driver: Driver, rival: Driver) -> None:
         put(driver, KEY)
         put(driver, "read/neighbour")
+        assert all(client.head(KEY) is not None for client in (driver, rival))
         driver.remove(KEY, None)
         for client in (driver, rival):
             assert client.head(KEY) is None
