@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
+from storage_guard.checksum import RunningCrc64
 from storage_guard.errors import NotWritten, SourceChanged
 
 if TYPE_CHECKING:
@@ -55,11 +56,15 @@ class BytesBody:
 
 
 class WatchedBody:
-    """A body that says how many of its bytes have been read, on each pass anew."""
+    """A body that says how many of its bytes have been read, on each pass anew, and remembers what it raised.
+
+    By `failure` a driver's own trouble is told from trouble of the caller's data.
+    """
 
     def __init__(self, body: Body, watch: Callable[[int], None]) -> None:
         self._body = body
         self._watch = watch
+        self.failure: BaseException | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -67,11 +72,19 @@ class WatchedBody:
 
     def windows(self) -> Iterator[memoryview]:
         done_bytes = 0
-        for window in self._body.windows():
-            size_bytes = window.nbytes
+        windows = self._body.windows()
+        while True:
+            try:
+                # What was yielded before has been used by now.
+                self._watch(done_bytes)
+                window = next(windows, None)
+            except BaseException as exc:
+                self.failure = exc
+                raise
+            if window is None:
+                return
+            done_bytes += window.nbytes
             yield window
-            done_bytes += size_bytes
-            self._watch(done_bytes)
 
 
 class Source(ABC):
@@ -87,9 +100,18 @@ class Source(ABC):
         """The next body: `size_bytes` from `offset_bytes` on, less at the end of a stream, where offsets must follow
         each other."""
 
+    @property
     @abstractmethod
-    def rewind(self) -> bool:
-        """Make all the bytes readable again from the first; False where that cannot be."""
+    def rewindable(self) -> bool:
+        """Whether all the bytes can be read a second time."""
+
+    @abstractmethod
+    def rewind(self) -> None:
+        """Make all the bytes readable again from the first. Only where `rewindable`."""
+
+    @abstractmethod
+    def digest(self) -> tuple[int, int]:
+        """Size and CRC-64/XZ of all the bytes. Uses up what is left of a stream."""
 
     @abstractmethod
     def close(self, *, done: bool) -> None:
@@ -108,8 +130,15 @@ class BytesSource(Source):
     def take(self, offset_bytes: int, size_bytes: int) -> Body:
         return BytesBody(self._view[offset_bytes : offset_bytes + size_bytes])
 
-    def rewind(self) -> bool:
+    @property
+    def rewindable(self) -> bool:
         return True
+
+    def rewind(self) -> None:
+        """Nothing moves."""
+
+    def digest(self) -> tuple[int, int]:
+        return _digest(self.take(0, self.size_bytes))
 
     def close(self, *, done: bool) -> None:
         """Nothing is held."""
@@ -156,8 +185,15 @@ class FileSource(Source):
             key=self._key,
         )
 
-    def rewind(self) -> bool:
+    @property
+    def rewindable(self) -> bool:
         return True
+
+    def rewind(self) -> None:
+        """Nothing moves."""
+
+    def digest(self) -> tuple[int, int]:
+        return _digest(self.take(0, self.size_bytes))
 
     def close(self, *, done: bool) -> None:
         os.close(self._fd)
@@ -195,37 +231,61 @@ class StreamSource(Source):
     """Bytes that come only once, or from a file that cannot be read by position: one block in memory."""
 
     def __init__(
-        self, read: Callable[[int], Buffer], start_again: Callable[[], bool], close: Callable[[bool], None]
+        self,
+        key: str,
+        read: Callable[[int], Buffer],
+        start_again: Callable[[], None] | None = None,
+        close: Callable[[], None] | None = None,
     ) -> None:
+        self._key = key
         self._read = read
         self._start_again = start_again
         self._close = close
-        self._next_offset = 0
+        self._taken = RunningCrc64()
+        self._drained = False
 
     @property
     def size_bytes(self) -> None:
         return None
 
     def take(self, offset_bytes: int, size_bytes: int) -> Body:
-        if offset_bytes != self._next_offset:
-            raise AssertionError(f"a stream stands at {self._next_offset}, asked for {offset_bytes}")
+        if offset_bytes != self._taken.size_bytes or self._drained:
+            raise NotWritten(
+                f"{self._key!r} was not written: its stream is used up and cannot be read again", key=self._key
+            )
         block = bytearray()
         while len(block) < size_bytes:
             piece = self._read(size_bytes - len(block))
             if not memoryview(piece).nbytes:
                 break
             block += piece
-        self._next_offset += len(block)
+        self._taken.update(block)
         return BytesBody(block)
 
-    def rewind(self) -> bool:
-        if self._next_offset and not self._start_again():
-            return False
-        self._next_offset = 0
-        return True
+    @property
+    def rewindable(self) -> bool:
+        return self._start_again is not None
+
+    def rewind(self) -> None:
+        if self._start_again is not None:
+            self._start_again()
+            self._taken = RunningCrc64()
+            self._drained = False
+
+    def digest(self) -> tuple[int, int]:
+        while not self._drained:
+            piece = self._read(WINDOW_BYTES)
+            self._taken.update(piece)
+            self._drained = not memoryview(piece).nbytes
+        return self._taken.size_bytes, self._taken.crc
 
     def close(self, *, done: bool) -> None:
-        self._close(done)
+        if not done and self._start_again is not None:
+            # A file the caller has closed meanwhile cannot be put back, and nobody could read it.
+            with contextlib.suppress(ValueError, OSError):
+                self._start_again()
+        if self._close is not None:
+            self._close()
 
 
 def _bytes_of(data: Buffer) -> memoryview:
@@ -276,7 +336,7 @@ def _open_path(path: os.PathLike[str], key: str) -> Source:
         os.close(fd)
         raise NotWritten(f"{key!r} was not written: {name} is a directory, not a file", key=key)
     file = os.fdopen(fd, "rb", buffering=0)  # a pipe or a device: only its end tells its size
-    return StreamSource(_file_reader(file, key), lambda: False, lambda _done: file.close())
+    return StreamSource(key, _file_reader(file, key), close=file.close)
 
 
 def _from_file(file: IO[bytes], key: str) -> Source:
@@ -291,18 +351,10 @@ def _from_file(file: IO[bytes], key: str) -> Source:
     except (AttributeError, OSError):
         start = -1
 
-    def start_again() -> bool:
-        if start >= 0:
-            file.seek(start)
-        return start >= 0
+    def start_again() -> None:
+        file.seek(start)
 
-    def close(done: bool) -> None:
-        # A file the caller has closed meanwhile cannot be put back, and nobody could read it.
-        if not done:
-            with contextlib.suppress(ValueError, OSError):
-                start_again()
-
-    return StreamSource(_file_reader(file, key), start_again, close)
+    return StreamSource(key, _file_reader(file, key), start_again if start >= 0 else None)
 
 
 def _file_reader(file: IO[bytes], key: str) -> Callable[[int], Buffer]:
@@ -339,11 +391,15 @@ def _from_iterable(data: Iterable[object], key: str) -> Source:
         taken, rest = rest[:size_bytes], rest[size_bytes:]
         return taken
 
-    def start_again() -> bool:
+    def start_again() -> None:
         nonlocal pieces, rest
-        if not isinstance(data, Sequence):
-            return False
         pieces, rest = iter(data), memoryview(b"")
-        return True
 
-    return StreamSource(read, start_again, lambda _done: None)
+    return StreamSource(key, read, start_again if isinstance(data, Sequence) else None)
+
+
+def _digest(body: Body) -> tuple[int, int]:
+    running = RunningCrc64()
+    for window in body.windows():
+        running.update(window)
+    return running.size_bytes, running.crc

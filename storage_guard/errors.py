@@ -175,6 +175,10 @@ class StoreUnavailable(NotWritten):
     """The store did not do its work until the deadline, and is known not to have acted. Try again later."""
 
 
+class GuaranteeWarning(UserWarning):
+    """`enforcement="trust"` believes a store for whose create-only writes nobody vouches."""
+
+
 def ticket_of(exc: BaseException) -> str | None:
     """The ticket to `Store.settle` that an exception carries, KeyboardInterrupt included; None if it carries none.
 

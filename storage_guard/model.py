@@ -190,3 +190,31 @@ class Capabilities:
     write_ids: bool = True
     conditional_remove: bool = True
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What `create` and `settle` answer when the object is there as the caller wants it.
+
+    `outcome`: "created" (ours), "same" (another's, with the same bytes: `if_exists="same"`), "present" (something is
+    there: `if_exists="skip"`; `size_bytes` and `etag` are None where the store was not asked). `write_id` is that of
+    the object. `resolved`: an answer was lost, and who wrote was found out by looking. `attempts` counts the commit
+    requests, `parts` the parts (0: one request). `guarantee` says who vouches for the condition, `verified_by` who
+    compared a checksum before publishing. `notes` tells of trouble while cleaning up, such as an upload left open.
+    """
+
+    key: str
+    url: str
+    size_bytes: int | None
+    etag: str | None
+    version_id: str | None
+    checksum: Checksum | None
+    verified_by: Verifier | None
+    guarantee: Guarantee
+    write_id: str | None
+    outcome: Literal["created", "same", "present"]
+    resolved: bool
+    attempts: int
+    parts: int
+    elapsed_s: float
+    notes: tuple[str, ...] = ()

@@ -1,8 +1,10 @@
-"""How long to wait before asking again: pure arithmetic."""
+"""How long to wait before asking again, and when to stop: arithmetic on a clock that is given."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from storage_guard.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +27,30 @@ class RetryPolicy:
         # 2**40 s is far past any cap; the bound keeps a long fight from overflowing a float.
         ceiling = min(self.cap_s, self.base_s * 2.0 ** min(repetition - 1, 40))
         return max(asked_s, chance * ceiling)
+
+
+class Patience:
+    """Waits between attempts until the store has made no progress for `deadline_s` seconds."""
+
+    def __init__(self, clock: Clock, policy: RetryPolicy, deadline_s: float) -> None:
+        if not deadline_s >= 0:
+            raise ValueError(f"deadline_s must not be negative, got {deadline_s}")
+        self._clock = clock
+        self._policy = policy
+        self._deadline_s = deadline_s
+        self._since_s = clock.now_s()
+        self._repetitions = 0
+
+    def progress(self) -> None:
+        """The store did something for us: the deadline begins anew."""
+        self._since_s = self._clock.now_s()
+        self._repetitions = 0
+
+    def wait(self, asked_s: float = 0.0) -> bool:
+        """Sleep before the next attempt; False, at once, if the deadline would be over by then."""
+        self._repetitions += 1
+        wait_s = self._policy.wait_s(self._repetitions, self._clock.chance(), asked_s)
+        if self._clock.now_s() + wait_s > self._since_s + self._deadline_s:
+            return False
+        self._clock.sleep(wait_s)
+        return True

@@ -1,0 +1,293 @@
+"""Finding out who won: carries out the questions that `outcome` asks, and puts its verdict into words."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from storage_guard import outcome, signals
+from storage_guard.checksum import RunningCrc64
+from storage_guard.clock import Clock
+from storage_guard.driver import Driver
+from storage_guard.errors import GuaranteeBroken, ObjectExists, OutcomeUnknown, StorageGuardError
+from storage_guard.model import Guarantee, MiB, ObjectInfo, Receipt
+from storage_guard.outcome import Answer, Doing, Verdict, Write
+from storage_guard.retry import Patience
+from storage_guard.ticket import Ticket
+from storage_guard.translate import as_error
+
+_COMPARE_BYTES = 4 * MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One key of one store, and whose write it is about. `key` is the caller's, `full_key` the driver's."""
+
+    driver: Driver
+    clock: Clock
+    store_url: str
+    key: str
+    full_key: str
+    write_id: str
+    named: bool
+    write_ids: bool  # whether objects of this store carry ids at all
+    guarantee: Guarantee
+
+
+class Resolver(ABC):
+    """Runs one `Write` to its verdict. `Creation` adds the requests that write."""
+
+    def __init__(self, target: Target, patience: Patience, upload_id: str | None = None) -> None:
+        self.target = target
+        self.patience = patience
+        self.upload_id = upload_id  # an upload that may still be open
+        self.asked_s = 0.0  # how long the store asked us to wait
+        self.trouble: BaseException | None = None  # what went wrong last
+        self.seen: ObjectInfo | None = None  # the object that the verdict is about
+        self.notes: list[str] = []
+        self.attempts = 0
+        self.part_count = 0
+        self.direct = False  # the commit's own answer said so
+        self.began_s = target.clock.now_s()
+        self.write: Write | None = None
+        self._doers: dict[Doing, Callable[[], Answer]] = {
+            Doing.ABORT: self._abort,
+            Doing.LIST: self._list,
+            Doing.HEAD: self._head,
+            Doing.COMPARE: self._compare,
+        }
+
+    def run(self, write: Write) -> Write:
+        """Ask and answer until there is a verdict."""
+        while not write.decided:
+            if write.pause and not self.patience.wait(self.asked_s):
+                write = outcome.step(write, Answer.LATE)
+                continue
+            self.asked_s = 0.0
+            self.write = write
+            write = outcome.step(write, self._doers[write.doing]())
+        return write
+
+    @abstractmethod
+    def digest(self) -> tuple[int, int] | None:
+        """Size and CRC-64/XZ of the caller's bytes, None where they cannot be had."""
+
+    @abstractmethod
+    def quick_digest(self) -> tuple[int, int] | None:
+        """The same where it takes no long reading, None otherwise."""
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """The answer to a question that changes nothing; trouble becomes an answer too."""
+        try:
+            return question()
+        except signals.Gone as signal:
+            self.trouble = signal
+            return Answer.GONE_SOLE if signal.sole else Answer.GONE
+        except (signals.Absent, signals.Changed):
+            return Answer.ABSENT
+        except (signals.Busy, signals.Lost) as signal:
+            self._troubled(signal)
+            return Answer.FAILED
+        except signals.Definite as signal:
+            self.trouble = signal
+            return Answer.FORBIDDEN
+
+    def _troubled(self, signal: signals.Signal) -> None:
+        self.trouble = signal
+        if isinstance(signal, signals.Busy):
+            self.asked_s = signal.retry_after_s
+
+    def _head(self) -> Answer:
+        return self.ask(self._look)
+
+    def _look(self) -> Answer:
+        self.seen = self.target.driver.head(self.target.full_key)
+        if self.seen is None:
+            return Answer.ABSENT
+        if self.seen.write_id == self.target.write_id:
+            return Answer.OURS
+        if self.seen.write_id is None and not self.target.write_ids:
+            return Answer.FORBIDDEN  # something is there, and it cannot tell us whose it is
+        return Answer.THEIRS
+
+    def _abort(self) -> Answer:
+        answer = self.ask(self._abort_now)
+        return Answer.REFUSED if answer is Answer.FORBIDDEN else answer
+
+    def _abort_now(self) -> Answer:
+        if self.upload_id is None:
+            return Answer.GONE
+        self.target.driver.abort(self.target.full_key, self.upload_id)
+        return Answer.DONE
+
+    def _list(self) -> Answer:
+        answer = self.ask(self._list_now)
+        if answer in (Answer.GONE, Answer.GONE_SOLE):
+            self.upload_id = None
+        return answer
+
+    def _list_now(self) -> Answer:
+        if self.upload_id is not None:
+            for _ in self.target.driver.scan_parts(self.target.full_key, self.upload_id):
+                break
+        return Answer.OPEN
+
+    def _compare(self) -> Answer:
+        try:
+            ours = self.digest()
+        except StorageGuardError as exc:
+            self.trouble = exc
+            return Answer.FORBIDDEN  # the caller's bytes are no longer what they were
+        return Answer.FORBIDDEN if ours is None else self.ask(lambda: self._equal(ours))
+
+    def _equal(self, ours: tuple[int, int]) -> Answer:
+        seen = self.seen
+        if seen is None:
+            return Answer.ABSENT
+        if seen.size_bytes != ours[0]:
+            return Answer.UNEQUAL
+        if seen.checksum is not None and seen.checksum.algorithm == "crc64xz":
+            return Answer.EQUAL if int(seen.checksum.value, 16) == ours[1] else Answer.UNEQUAL
+        running = RunningCrc64()
+        while running.size_bytes < seen.size_bytes:
+            stop = min(running.size_bytes + _COMPARE_BYTES, seen.size_bytes)
+            piece = self.target.driver.read(self.target.full_key, running.size_bytes, stop, seen.etag)
+            if not piece:
+                return Answer.UNEQUAL
+            running.update(piece)
+            self.patience.progress()
+        return Answer.EQUAL if running.crc == ours[1] else Answer.UNEQUAL
+
+    # The verdict in words
+
+    def conclude(self, write: Write) -> Receipt:
+        """The receipt, or the error, for a decided write."""
+        match write.verdict:
+            case Verdict.CREATED:
+                return self._receipt("created")
+            case Verdict.SAME:
+                return self._receipt("same")
+            case Verdict.PRESENT:
+                return self._receipt("present")
+            case _:
+                error = self._error(write)
+                for note in self.notes:
+                    error.add_note(note)
+                raise error
+
+    def _error(self, write: Write) -> BaseException:
+        match write.verdict:
+            case Verdict.EXISTS:
+                return self._exists()
+            case Verdict.UNKNOWN:
+                return self._unknown("may be there, or may yet appear; settle(ticket) asks again", write)
+            case Verdict.UNSYNCED:
+                return self._unknown("is there, but is not known to survive a crash", write, unsynced=True)
+            case Verdict.BROKEN:
+                return self._broken()
+            case _:
+                return self._not_written()
+
+    def _not_written(self) -> BaseException:
+        """The error for a write that is known not to be there."""
+        sentence = f"{self.target.key!r} was not written to {self.target.store_url}"
+        if isinstance(self.trouble, signals.Signal):
+            return as_error(self.trouble, sentence, key=self.target.key)
+        if self.trouble is not None:
+            return self.trouble
+        return as_error(signals.Busy("nothing of it is there and nothing will appear"), sentence, key=self.target.key)
+
+    def ticket(self, *, unsynced: bool = False) -> Ticket:
+        try:
+            digest = self.quick_digest()
+        except Exception:  # noqa: BLE001 - a source that cannot be read now must not hide why a ticket is wanted
+            digest = None
+        target = self.target
+        return Ticket(target.store_url, target.key, target.write_id, self.upload_id, target.named, digest, unsynced)
+
+    def _unknown(self, what: str, write: Write, *, unsynced: bool = False) -> OutcomeUnknown:
+        signal = self.trouble if isinstance(self.trouble, signals.Signal) else None
+        words = f": {self.trouble}" if self.trouble is not None else ""
+        again = f"; to create again with write_id={self.target.write_id!r}" if write.rewindable else ""
+        error = OutcomeUnknown(
+            f"{self.target.key!r} in {self.target.store_url}: our object {what}"
+            f"{again + ' and the same data is safe' if again else ''}{words}",
+            key=self.target.key,
+            ticket=str(self.ticket(unsynced=unsynced)),
+            write_id=self.target.write_id,
+            status=signal.status if signal else None,
+            code=signal.code if signal else None,
+            request_id=signal.request_id if signal else None,
+        )
+        error.__cause__ = self.trouble
+        return error
+
+    def _exists(self) -> ObjectExists:
+        seen = self.seen
+        about = f" ({seen.size_bytes} bytes, etag {seen.etag}, {seen.modified:%Y-%m-%d %H:%M:%S} UTC)" if seen else ""
+        signal = self.trouble if isinstance(self.trouble, signals.Exists) else None
+        return ObjectExists(
+            f"{self.target.key!r} exists in {self.target.store_url}{about}: another's object has the key, "
+            "ours was not written",
+            key=self.target.key,
+            existing=self._shown(),
+            status=signal.status if signal else None,
+            code=signal.code if signal else None,
+            request_id=signal.request_id if signal else None,
+        )
+
+    def _broken(self) -> StorageGuardError:
+        sentence = (
+            f"{self.target.key!r} was written to {self.target.store_url} WITHOUT the create-only condition, "
+            "and may have replaced another's object"
+        )
+        if isinstance(self.trouble, signals.Signal):
+            return as_error(self.trouble, sentence, key=self.target.key)
+        return GuaranteeBroken(sentence, key=self.target.key)
+
+    def _shown(self) -> ObjectInfo | None:
+        return None if self.seen is None else replace(self.seen, key=self.target.key)
+
+    def _receipt(self, result: Literal["created", "same", "present"]) -> Receipt:
+        target, seen = self.target, self.seen
+        return Receipt(
+            key=target.key,
+            url=target.driver.location.url(target.full_key),
+            size_bytes=seen.size_bytes if seen else None,
+            etag=seen.etag if seen else None,
+            version_id=seen.version_id if seen else None,
+            checksum=seen.checksum if seen else None,
+            verified_by=seen.verified_by if seen else None,
+            guarantee=target.guarantee,
+            write_id=target.write_id if result == "created" else seen.write_id if seen else None,
+            outcome=result,
+            resolved=result == "created" and not self.direct,
+            attempts=self.attempts,
+            parts=self.part_count if result == "created" else 0,
+            elapsed_s=target.clock.now_s() - self.began_s,
+            notes=tuple(self.notes),
+        )
+
+
+class Settling(Resolver):
+    """`settle`: looks, and calls an open upload back, but never writes."""
+
+    def __init__(self, target: Target, patience: Patience, ticket: Ticket) -> None:
+        super().__init__(target, patience, ticket.upload_id)
+        self._ticket = ticket
+
+    def settle(self) -> Receipt:
+        ticket = self._ticket
+        write = self.run(outcome.resume(multipart=ticket.upload_id is not None, named=ticket.named))
+        if write.verdict is Verdict.CREATED and ticket.unsynced:
+            # A directory whose sync failed once is not asked again: a later success would prove nothing.
+            write = replace(write, verdict=Verdict.UNSYNCED)
+        return self.conclude(write)
+
+    def digest(self) -> tuple[int, int] | None:
+        return self._ticket.digest
+
+    def quick_digest(self) -> tuple[int, int] | None:
+        return self._ticket.digest

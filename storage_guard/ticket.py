@@ -1,0 +1,44 @@
+"""A ticket: what `settle` needs to ask about a write again, later, from another process. It holds no secrets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """`digest` is (size in bytes, CRC-64/XZ) where known. `unsynced`: the object was published, not made durable."""
+
+    store_url: str
+    key: str
+    write_id: str
+    upload_id: str | None = None
+    named: bool = False
+    digest: tuple[int, int] | None = None
+    unsynced: bool = False
+
+    def __str__(self) -> str:
+        text = json.dumps({"v": _VERSION, **asdict(self)}, separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def parse(text: str) -> Ticket:
+    """The ticket in `text`. Raises ValueError if it is not one, or one of another version."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        fields = cast("dict[str, Any]", json.loads(raw))
+        if fields.pop("v") != _VERSION:
+            raise ValueError("another version")
+        digest = fields.pop("digest")
+        ticket = Ticket(**fields, digest=None if digest is None else (int(digest[0]), int(digest[1])))
+        if not all(isinstance(each, str) for each in (ticket.store_url, ticket.key, ticket.write_id)):
+            raise ValueError("a name is not a string")
+    except (binascii.Error, AttributeError, KeyError, IndexError, TypeError, ValueError) as exc:
+        raise ValueError(f"this is not a ticket of version {_VERSION}: {text[:40]!r}") from exc
+    return ticket
