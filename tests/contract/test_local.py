@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from storage_guard.driver import Driver, Limits
+from storage_guard.driver import Driver, Exists, Limits, PartSlot, WriteMeta
 from storage_guard.model import MiB
-from storage_guard.testing import DriverContract
+from storage_guard.testing import BytesBody, DriverContract, RemoteError, race_processes, winners
 from storage_guard_local import LocalDriver, System
 from storage_guard_local.syscalls import O_TMPFILE
 
@@ -88,3 +88,37 @@ class TestLocalNoAttributes(DriverContract):
     @pytest.fixture
     def make_driver(self, tmp_path: Path) -> Callable[[], Driver]:
         return lambda: LocalDriver(tmp_path / "root", durable=False, system=NoAttributes())
+
+
+def put(driver: LocalDriver, contender: int, number: int) -> int:
+    driver.put_new(f"race/{number}", _body(contender), WriteMeta(f"w-{contender}"))
+    return contender
+
+
+def finish_or_put(driver: LocalDriver, contender: int, number: int) -> int:
+    if contender % 2:
+        return put(driver, contender, number)
+    key, body, meta = f"race/{number}", _body(contender), WriteMeta(f"w-{contender}")
+    upload_id = driver.begin(key, meta)
+    part = driver.put_part(key, upload_id, PartSlot(1, 0, body.size_bytes), body)
+    driver.finish_new(key, upload_id, [part], meta)
+    return contender
+
+
+def _body(contender: int) -> BytesBody:
+    return BytesBody(bytes([contender]) * 1000)
+
+
+@pytest.mark.parametrize("create", [put, finish_or_put])
+def test_of_racing_processes_one_wins(tmp_path: Path, create: Callable[[LocalDriver, int, int], int]) -> None:
+    driver = LocalDriver(tmp_path / "root", durable=False)
+    rounds = race_processes(create, [(driver, contender) for contender in range(8)], rounds=100)
+    for number, results in enumerate(rounds):
+        (winner,) = winners(results)
+        for contender, result in enumerate(results):
+            refused = isinstance(result, Exists) or (isinstance(result, RemoteError) and result.kind == "Exists")
+            assert refused or contender == winner, f"round {number}: {result!r}"
+        assert driver.read(f"race/{number}", 0, 2000, None) == _body(winner).data
+        found = driver.head(f"race/{number}")
+        assert found is not None
+        assert found.write_id in (f"w-{winner}", None)
