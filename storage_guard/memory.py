@@ -72,11 +72,11 @@ class MemoryDriver:
     def __reduce__(self) -> tuple[Any, ...]:
         if not self._named:
             raise TypeError("a private memory store cannot be pickled: give it a name")
-        return _reopen, (self._store.process, self._store.name, self.limits, self._refuse_at_begin)
+        return _reopen, (type(self), self._store.process, self._store.name, self.limits, self._refuse_at_begin)
 
-    def client(self) -> MemoryDriver:
+    def client(self) -> Self:
         """Another client of the same store."""
-        other = MemoryDriver.__new__(MemoryDriver)
+        other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         return other
 
@@ -366,10 +366,10 @@ def _open(name: str | None, limits: Limits | None) -> _Store:
         return found
 
 
-def _reopen(process: str, name: str, limits: Limits, refuse_at_begin: bool) -> MemoryDriver:
+def _reopen(cls: type[MemoryDriver], process: str, name: str, limits: Limits, refuse_at_begin: bool, /) -> MemoryDriver:
     if process != _process():
         raise _elsewhere(name)
-    return MemoryDriver(name, limits=limits, refuse_at_begin=refuse_at_begin)
+    return cls(name, limits=limits, refuse_at_begin=refuse_at_begin)
 
 
 def _elsewhere(name: str) -> RuntimeError:

@@ -84,6 +84,7 @@ class TestLocalNoHardLinks(DriverContract):
 
 class TestLocalNoAttributes(DriverContract):
     departures = TREE
+    race_rounds = 20  # it publishes like TestLocal
 
     @pytest.fixture
     def make_driver(self, tmp_path: Path) -> Callable[[], Driver]:

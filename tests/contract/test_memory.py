@@ -30,6 +30,8 @@ class TestRefusingAtFinish(DriverContract):
 
 
 class TestEqualParts(DriverContract):
+    race_rounds = 20  # it publishes like the two above
+
     @pytest.fixture
     def make_driver(self) -> MakeDriver:
         limits = Limits(MiB, 64 * KiB, MiB, max_parts=12, max_object_bytes=8 * MiB, equal_parts=True)

@@ -39,6 +39,11 @@ from storage_guard.testing import BytesBody, race, winners
 META = WriteMeta("me")
 LIMITS = Limits(max_put_bytes=MiB, min_part_bytes=10, max_part_bytes=MiB, max_parts=3, max_object_bytes=2 * MiB)
 
+
+class Derived(MemoryDriver):
+    """A driver of a test's own."""
+
+
 _names = iter(range(1_000_000))
 
 
@@ -70,6 +75,11 @@ def test_no_name_is_a_store_of_its_own() -> None:
     assert other.head("key") is None
     assert one.location != other.location
     assert one.client().head("key") == one.head("key")
+
+
+def test_a_client_of_a_derived_driver_is_derived_too(name: str) -> None:
+    assert type(Derived().client()) is Derived
+    assert type(pickle.loads(pickle.dumps(Derived(name)))) is Derived
 
 
 @pytest.mark.parametrize("bad", ["", "a/b", "/"])
