@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 from storage_guard import signals
@@ -35,7 +35,7 @@ class DataFailed(signals.Definite):
 
 
 @contextlib.contextmanager
-def note_failed_data(key: str, store_url: str) -> Iterator[None]:
+def note_failed_data(key: str, store_url: str) -> Generator[None]:
     """What a caller's data raises passes through; a note says which key it was about."""
     try:
         yield
@@ -69,7 +69,6 @@ class Creation(Resolver):
         self._progress = progress
         self._reported_bytes = -1
         self._parts: list[Part] = []
-        self._doers |= {Doing.BEGIN: self._begin, Doing.PARTS: self._send_parts, Doing.COMMIT: self._commit}
 
     def create(self, write: Write) -> Receipt:
         """Run to the verdict; what interrupts it after a commit was sent carries a ticket."""
@@ -90,6 +89,17 @@ class Creation(Resolver):
             return self.conclude(write)
         with note_failed_data(self.target.key, self.target.store_url):
             return self.conclude(write)
+
+    def do(self, doing: Doing) -> Answer:
+        match doing:
+            case Doing.BEGIN:
+                return self._begin()
+            case Doing.PARTS:
+                return self._send_parts()
+            case Doing.COMMIT:
+                return self._commit()
+            case _:
+                return super().do(doing)
 
     def digest(self) -> tuple[int, int] | None:
         return self._source.digest()
@@ -228,7 +238,7 @@ class Creation(Resolver):
             return Answer.REFUSED
         except signals.Signal as signal:
             self._troubled(signal)
-            return _answer_for(signal)
+            return answer_for(signal)
         return Answer.DONE
 
     def _clean_up(self, *, tries: int) -> None:
@@ -253,7 +263,8 @@ class Creation(Resolver):
             )
 
 
-def _answer_for(signal: signals.Signal) -> Answer:
+def answer_for(signal: signals.Signal) -> Answer:
+    """What a signal means to `outcome`. What is none of the known ones may have acted."""
     match signal:
         case signals.Exists():
             return Answer.EXISTS_SOLE if signal.sole else Answer.EXISTS

@@ -26,6 +26,8 @@ from storage_guard.model import (
     Prefix,
     Retention,
     Upload,
+    Verifier,
+    Vouch,
     WriteMeta,
 )
 from storage_guard.signals import (
@@ -44,6 +46,7 @@ from storage_guard.signals import (
     Unguarded,
     Unsupported,
     Unsynced,
+    Why,
 )
 
 __all__ = [
@@ -78,6 +81,9 @@ __all__ = [
     "Unsupported",
     "Unsynced",
     "Upload",
+    "Verifier",
+    "Vouch",
+    "Why",
     "WriteMeta",
 ]
 

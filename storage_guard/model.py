@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote_from_bytes
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -155,8 +155,11 @@ class Location:
 
     def url(self, key: str = "") -> str:
         """The address of `key` for people and logs: percent-encoded, never with credentials."""
-        path = "/".join(piece for piece in (self.container, self.prefix.strip("/"), key) if piece)
-        return f"{self.scheme}://{quote(path, safe='/~')}"
+        path = "/".join(piece for piece in (self.container.rstrip("/"), self.prefix.strip("/"), key) if piece)
+        if self.container.startswith("/") and not path.startswith("/"):
+            path = f"/{path}"  # the root folder itself
+        # A folder's name need not be UTF-8: percent-encoding keeps the bytes that Python hid in surrogates.
+        return f"{self.scheme}://{quote_from_bytes(path.encode(errors='surrogateescape'), safe='/~')}"
 
     def same_service(self, other: Location) -> bool:
         """Whether the service itself can copy from the one to the other."""

@@ -52,12 +52,6 @@ class Resolver(ABC):
         self.direct = False  # the commit's own answer said so
         self.began_s = target.clock.now_s()
         self.write: Write | None = None
-        self._doers: dict[Doing, Callable[[], Answer]] = {
-            Doing.ABORT: self._abort,
-            Doing.LIST: self._list,
-            Doing.HEAD: self._head,
-            Doing.COMPARE: self._compare,
-        }
 
     def run(self, write: Write) -> Write:
         """Ask and answer until there is a verdict."""
@@ -67,8 +61,22 @@ class Resolver(ABC):
                 continue
             self.asked_s = 0.0
             self.write = write
-            write = outcome.step(write, self._doers[write.doing]())
+            write = outcome.step(write, self.do(write.doing))
         return write
+
+    def do(self, doing: Doing) -> Answer:
+        """The answer to the next request."""
+        match doing:
+            case Doing.ABORT:
+                return self._abort()
+            case Doing.LIST:
+                return self._list()
+            case Doing.HEAD:
+                return self._head()
+            case Doing.COMPARE:
+                return self._compare()
+            case _:
+                raise AssertionError(f"{type(self).__name__} does not write: {doing}")
 
     @abstractmethod
     def digest(self) -> tuple[int, int] | None:

@@ -41,7 +41,6 @@ from storage_guard.retry import RetryPolicy
 
 if TYPE_CHECKING:
     import os
-
     from typing import Self
 
     from typing_extensions import Buffer
@@ -153,7 +152,7 @@ class Store:
         iterable, file or `progress` raises passes through with a note. Any exception that interrupts a commit,
         KeyboardInterrupt included, carries a ticket: `ticket_of(exception)`.
         """
-        full_key = self._access.full(key)
+        self._access.full(key)
         if if_exists not in ("error", "same", "skip"):
             raise ValueError(f'if_exists must be "error", "same" or "skip", got {if_exists!r}')
         if write_id is not None:
@@ -170,7 +169,7 @@ class Store:
         try:
             plan, first = self._plan(source, key, can)
             guarantee = self._vouch(can.finish if plan.multipart else can.put, can, key)
-            target = self._target(key, full_key, write_id, can, guarantee)
+            target = self._target(key, write_id or secrets.token_hex(16), can, guarantee, named=write_id is not None)
             meta = WriteMeta(target.write_id, chosen)
             write = outcome.start(
                 multipart=plan.multipart,
@@ -196,7 +195,7 @@ class Store:
             raise ValueError(f"this ticket is about {asked.store_url}, and this store is {self.url}")
         can = self._known()
         guarantee = self._vouch(can.finish if asked.upload_id else can.put, can, asked.key)
-        target = self._target(asked.key, self._access.full(asked.key), asked.write_id, can, guarantee)
+        target = self._target(asked.key, asked.write_id, can, guarantee, named=asked.named)
         return Settling(target, self._access.patience(deadline_s), asked).settle()
 
     def remove(self, key: str, *, etag: str | None = None) -> None:
@@ -291,15 +290,15 @@ class Store:
         small = first.size_bytes < part_bytes and first.size_bytes <= limits.max_put_bytes
         return (ONE_REQUEST if small else Plan(part_bytes)), first
 
-    def _target(self, key: str, full_key: str, write_id: str | None, can: Capabilities, guarantee: Guarantee) -> Target:
+    def _target(self, key: str, write_id: str, can: Capabilities, guarantee: Guarantee, *, named: bool) -> Target:
         return Target(
             driver=self.driver,
             clock=self._access.clock,
             store_url=self.url,
             key=key,
-            full_key=full_key,
-            write_id=write_id or secrets.token_hex(16),
-            named=write_id is not None,
+            full_key=self._access.full(key),
+            write_id=write_id,
+            named=named,
             write_ids=can.write_ids,
             guarantee=guarantee,
         )

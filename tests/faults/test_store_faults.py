@@ -1,0 +1,322 @@
+"""Every fault at every call of a create: whatever the store does to us, what we are told is true."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import pytest
+
+from storage_guard import (
+    AccessDenied,
+    NotWritten,
+    ObjectExists,
+    OutcomeUnknown,
+    Receipt,
+    StorageGuardError,
+    Store,
+    StoreUnavailable,
+    creation,
+    signals,
+    ticket_of,
+)
+from storage_guard.driver import Busy, Limits, Lost, Signal, Unsynced, WriteMeta
+from storage_guard.memory import MemoryDriver
+from storage_guard.outcome import Answer
+from storage_guard.testing import (
+    BUSY,
+    CONFLICT,
+    CONFLICT_RESTART,
+    CUT,
+    GONE,
+    LATE,
+    LOST_AFTER,
+    LOST_BEFORE,
+    REFUSED,
+    TWICE,
+    BytesBody,
+    FakeClock,
+    Fault,
+    FaultyDriver,
+    Member,
+    Request,
+    answers,
+)
+
+T = TypeVar("T")
+LIMITS = Limits(
+    max_put_bytes=1 << 20, min_part_bytes=100, max_part_bytes=1 << 20, max_parts=100, max_object_bytes=1 << 30
+)
+OURS = bytes(range(250))  # three parts of 100
+RIVAL = b"another's"
+
+
+class _RivalFirst(Fault):
+    """Somebody else creates the object just before this request arrives."""
+
+    def strike(self, request: Request[T], /) -> T:
+        try:
+            request.driver.put_new("k", BytesBody(RIVAL), WriteMeta("rival"))
+        except Exception:  # noqa: BLE001 - the key was taken already
+            pass
+        return request.act()
+
+
+class _RivalAndLost(_RivalFirst):
+    def strike(self, request: Request[T], /) -> T:
+        super().strike(request)
+        raise Lost("the answer was lost, whatever it was")
+
+
+RIVAL_FIRST, RIVAL_AND_LOST = _RivalFirst(), _RivalAndLost()
+WRITING = (LOST_AFTER, LOST_BEFORE, LATE, CUT, TWICE, BUSY, CONFLICT, REFUSED, RIVAL_FIRST, RIVAL_AND_LOST)
+ASKING = (LOST_BEFORE, BUSY, REFUSED, RIVAL_FIRST)
+FAULTS: dict[Member, Sequence[Fault]] = {
+    "put_new": WRITING,
+    "begin": (LOST_AFTER, LOST_BEFORE, BUSY, REFUSED, RIVAL_FIRST),
+    "put_part": (LOST_AFTER, LOST_BEFORE, LATE, CUT, BUSY, CONFLICT, GONE, REFUSED, RIVAL_FIRST),
+    "finish_new": (*WRITING, GONE, CONFLICT_RESTART),
+    "abort": (LOST_AFTER, LOST_BEFORE, LATE, BUSY, REFUSED, GONE),
+    "scan_parts": ASKING,
+    "head": ASKING,
+}
+SINGLE: tuple[Member, ...] = ("put_new", "head")
+MULTIPART: tuple[Member, ...] = ("begin", "put_part", "finish_new", "abort", "scan_parts", "head")
+
+
+class World:
+    """One key, one store, and a create on it that meets `faults`."""
+
+    def __init__(self, faults: Sequence[tuple[Member, Fault | None]], *, multipart: bool, early: bool) -> None:
+        self.inner = MemoryDriver(limits=LIMITS, refuse_at_begin=early)
+        self.driver = FaultyDriver(self.inner)
+        for member, fault in faults:
+            self.driver.plan(member, [fault])
+        self.store = Store(
+            self.driver, part_bytes=100, multipart_from_bytes=200 if multipart else 1 << 20, clock=FakeClock()
+        )
+
+    def create(self) -> Receipt | StorageGuardError:
+        try:
+            return self.store.create("k", OURS)
+        except StorageGuardError as exc:
+            return exc
+
+    def at_key(self) -> bytes | None:
+        return self.inner.read("k", 0, 1 << 30, None) if self.inner.head("k") else None
+
+    def judge(self, told: Receipt | StorageGuardError) -> str:
+        """Hold what was told against what is there, now and after late requests have arrived."""
+        seen = self.at_key()
+        self.driver.deliver()
+        finally_there = self.at_key()
+        notes = told.notes if isinstance(told, Receipt) else getattr(told, "__notes__", [])
+        for upload in self.inner.scan_uploads(""):
+            assert any(upload.upload_id in note or "may be left open" in note for note in notes), (
+                f"upload left and not told: {notes}"
+            )
+        match told:
+            case Receipt():
+                info = self.inner.head("k")
+                assert seen == finally_there == OURS
+                assert info is not None
+                assert info.write_id == told.write_id
+                assert (info.etag, info.size_bytes) == (told.etag, told.size_bytes)
+            case ObjectExists():
+                assert seen == finally_there == RIVAL
+                assert told.existing is None or told.existing.write_id == "rival"
+            case NotWritten():
+                assert seen in (None, RIVAL)
+                assert finally_there in (None, RIVAL), "not written, and then it appeared"
+            case OutcomeUnknown():
+                self.settle(told)
+            case _:
+                pytest.fail(f"unexpected: {told!r}")
+        return type(told).__name__
+
+    def settle(self, told: OutcomeUnknown) -> None:
+        assert told.ticket is not None
+        assert ticket_of(told) == told.ticket
+        honest = Store(self.inner, clock=FakeClock())
+        try:
+            receipt = honest.settle(told.ticket)
+        except ObjectExists:
+            assert self.at_key() == RIVAL
+        except NotWritten:
+            assert self.at_key() is None
+            self.driver.deliver()
+            assert self.at_key() is None
+        except OutcomeUnknown:
+            assert self.at_key() is None
+        else:
+            assert self.at_key() == OURS
+            assert receipt.write_id == told.write_id
+            assert receipt.resolved
+
+
+def sequences(members: tuple[Member, ...]) -> Iterator[tuple[tuple[Member, Fault], ...]]:
+    """Every fault alone, and every two of them, at the same call or at different ones."""
+    single: list[tuple[Member, Fault]] = [(member, fault) for member in members for fault in FAULTS[member]]
+    yield from ((each,) for each in single)
+    yield from itertools.product(single, single)
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["refuses-at-begin", "refuses-at-finish"])
+@pytest.mark.parametrize("multipart", [False, True], ids=["one-request", "multipart"])
+def test_what_is_told_is_true_for_every_one_and_two_faults(multipart: bool, early: bool) -> None:
+    told: set[str] = set()
+    for faults in sequences(MULTIPART if multipart else SINGLE):
+        world = World(faults, multipart=multipart, early=early)
+        try:
+            told.add(world.judge(world.create()))
+        except BaseException as exc:
+            exc.add_note(f"faults: {faults}")
+            raise
+    assert told >= {"Receipt", "ObjectExists", "OutcomeUnknown", "AccessDenied"}
+
+
+def many_faults(seed: int) -> None:
+    chance = random.Random(seed)
+    multipart = chance.random() < 0.7
+    members = MULTIPART if multipart else SINGLE
+    faults: list[tuple[Member, Fault | None]] = []
+    for _ in range(chance.randrange(3, 12)):
+        member = chance.choice(members)
+        faults.append((member, chance.choice([*FAULTS[member], None])))
+    world = World(faults, multipart=multipart, early=chance.random() < 0.5)
+    try:
+        world.judge(world.create())
+    except BaseException as exc:
+        exc.add_note(f"seed {seed}, faults: {faults}")
+        raise
+
+
+def test_what_is_told_is_true_for_many_faults() -> None:
+    for seed in range(2_000):
+        many_faults(seed)
+
+
+@pytest.mark.soak
+def test_what_is_told_is_true_for_very_many_faults() -> None:
+    for seed in range(2_000, 100_000):
+        many_faults(seed)
+
+
+@pytest.mark.parametrize(
+    ("misread", "answer"),
+    [
+        (signals.Lost, Answer.REFUSED),
+        (signals.Lost, Answer.DONE),
+        (signals.Exists, Answer.REFUSED),
+        (signals.Gone, Answer.DONE),
+    ],
+)
+def test_the_instrument_catches_a_store_that_misreads_signals(
+    misread: type[Signal], answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = creation.answer_for
+
+    def planted(signal: Signal) -> Answer:
+        return answer if isinstance(signal, misread) else honest(signal)
+
+    def hunt() -> None:
+        for seed in range(2_000):
+            many_faults(seed)
+
+    monkeypatch.setattr(creation, "answer_for", planted)
+    with pytest.raises((AssertionError, StorageGuardError)):
+        hunt()
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+def test_our_own_write_is_never_called_a_conflict(multipart: bool) -> None:
+    member: Member = "finish_new" if multipart else "put_new"
+    for fault in (LOST_AFTER, TWICE):
+        world = World([(member, fault)], multipart=multipart, early=True)
+        receipt = world.store.create("k", OURS)
+        assert receipt.outcome == "created"
+        assert receipt.resolved
+        assert world.at_key() == OURS
+
+
+def test_a_store_that_stays_silent_is_given_up_with_a_ticket_and_never_called_not_written() -> None:
+    lost: tuple[Member, Fault] = ("put_new", LOST_BEFORE)
+    world = World([lost] * 1000, multipart=False, early=True)
+    told = world.create()
+    assert isinstance(told, OutcomeUnknown)
+    world.settle(told)
+
+
+def test_a_throttling_store_is_given_up_as_not_written() -> None:
+    busy: tuple[Member, Fault] = ("put_new", BUSY)
+    told = World([busy] * 1000, multipart=False, early=True).create()
+    assert isinstance(told, StoreUnavailable)
+
+
+def test_the_wait_a_store_asks_for_is_respected() -> None:
+    clock = FakeClock(chance=0.0)
+    driver = FaultyDriver(MemoryDriver())
+    driver.plan("put_new", [answers(lambda: Busy("slow down", retry_after_s=17.0))])
+    Store(driver, clock=clock).create("k", b"x")
+    assert clock.now_s() == 17.0
+
+
+def test_visible_but_not_durable_is_unknown_and_settle_does_not_make_it_certain() -> None:
+    world = World([("put_new", answers(lambda: Unsynced("fsync of the folder failed")))], multipart=False, early=True)
+    told = world.create()
+    assert isinstance(told, OutcomeUnknown)
+    assert "crash" in str(told)
+    assert told.ticket is not None
+    with pytest.raises(OutcomeUnknown, match="crash"):
+        world.store.settle(told.ticket)
+
+
+class Interrupted(Fault):
+    """Ctrl-C just after the store has acted."""
+
+    def strike(self, request: Request[T], /) -> T:
+        request.act()
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+def test_ctrl_c_during_a_commit_carries_a_ticket_that_settles(multipart: bool) -> None:
+    world = World([("finish_new" if multipart else "put_new", Interrupted())], multipart=multipart, early=True)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        world.store.create("k", OURS)
+    ticket = ticket_of(caught.value)
+    assert ticket is not None
+    assert world.store.settle(ticket).outcome == "created"
+
+
+def test_ctrl_c_while_parts_go_up_leaves_no_upload_and_no_doubt() -> None:
+    world = World([("put_part", Interrupted())], multipart=True, early=True)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        world.store.create("k", OURS)
+    assert ticket_of(caught.value) is None
+    assert list(world.inner.scan_uploads("")) == []
+    assert world.store.create("k", OURS).outcome == "created"
+
+
+def test_a_bug_in_a_driver_during_a_commit_passes_through_with_a_ticket() -> None:
+    class Bug(Fault):
+        def strike(self, request: Request[T], /) -> T:
+            request.act()
+            raise ZeroDivisionError
+
+    world = World([("put_new", Bug())], multipart=False, early=True)
+    with pytest.raises(ZeroDivisionError) as caught:
+        world.store.create("k", OURS)
+    ticket = ticket_of(caught.value)
+    assert ticket is not None
+    assert world.store.settle(ticket).resolved
+
+
+def test_an_abort_that_fails_is_told_beside_the_real_error() -> None:
+    refused: tuple[Member, Fault] = ("abort", REFUSED)
+    world = World([("put_part", REFUSED), refused, refused, refused], multipart=True, early=True)
+    told = world.create()
+    assert isinstance(told, AccessDenied)
+    assert any("left open" in note for note in told.__notes__)
