@@ -1,0 +1,292 @@
+"""The house rules: who may import whom, how long a file may be, and what `import storage_guard` loads."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import storage_guard
+
+ROOT = Path(__file__).resolve().parents[2]
+MAX_LINES = 420
+
+# Standard modules that touch nothing outside the program: no files, no network, no clock, no chance, no threads.
+PURE = {
+    *(
+        "__future__",
+        "abc",
+        "base64",
+        "binascii",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+        "enum",
+        "errno",
+    ),
+    *("functools", "itertools", "json", "math", "re", "typing", "typing_extensions", "types", "urllib.parse"),
+}
+WORLDLY_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
+SERVICES = {"oss2", "alibabacloud_oss_v2", "boto3", "botocore", "awscrt", "pycurl", "fsspec", "pytest"}
+
+FOR_DRIVERS = "driver errors body checksum names wire"  # what a backend is made of
+PUBLIC = ". driver errors model clock retry signals testing"  # "." is storage_guard itself
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a module may import: our own modules, named below storage_guard; `also`: others that are not the standard
+    library's. `pure`: no I/O, no time, no chance, no threads."""
+
+    ours: str = ""
+    also: str = ""
+    pure: bool = False
+
+
+# A row for each module; one that ends with a slash speaks for all modules below it that have no row of their own.
+MAY = {
+    "storage_guard/model.py": Room(pure=True),
+    "storage_guard/signals.py": Room(pure=True),
+    "storage_guard/errors.py": Room("model", pure=True),
+    "storage_guard/names.py": Room("errors model", pure=True),
+    "storage_guard/clock.py": Room(),
+    "storage_guard/retry.py": Room("clock", pure=True),
+    "storage_guard/checksum.py": Room("model", also="fastcrc"),
+    "storage_guard/body.py": Room("checksum errors"),
+    "storage_guard/driver.py": Room("body model signals"),
+    "storage_guard/plan.py": Room("model", pure=True),
+    "storage_guard/outcome.py": Room(pure=True),
+    "storage_guard/ticket.py": Room(pure=True),
+    "storage_guard/translate.py": Room("errors signals", pure=True),
+    "storage_guard/access.py": Room("clock driver model names retry signals translate"),
+    "storage_guard/reading.py": Room("access errors model names signals translate"),
+    "storage_guard/removal.py": Room("access errors signals translate"),
+    "storage_guard/resolve.py": Room("checksum clock driver errors model outcome retry signals ticket translate"),
+    "storage_guard/creation.py": Room("body checksum errors model outcome plan resolve retry signals"),
+    "storage_guard/store.py": Room(
+        "access body clock creation driver errors model names outcome plan reading removal resolve retry ticket"
+    ),
+    "storage_guard/registry.py": Room("store"),
+    "storage_guard/__init__.py": Room("errors model registry retry store"),
+    "storage_guard/memory.py": Room("checksum driver model signals"),
+    "storage_guard/testing/": Room(PUBLIC),
+    "storage_guard/testing/__init__.py": Room(PUBLIC, also="pytest"),
+    "storage_guard/testing/contract/": Room(PUBLIC, also="pytest"),
+    "storage_guard/testing/contract/base.py": Room(PUBLIC, also="pytest fastcrc"),  # checksums are checked by hand
+    "storage_guard/testing/contract/keys.py": Room(PUBLIC + " names", also="pytest"),  # the laws are about the names
+    "backends/storage_guard_local/": Room(FOR_DRIVERS, also="storage_guard_local"),
+    "benchmarks/": Room(PUBLIC, also="storage_guard_local"),
+    "benchmarks/local_creates.py": Room(PUBLIC + " body store", also="storage_guard_local"),
+}
+
+SOURCES = sorted(
+    str(path.relative_to(ROOT))
+    for top in ("storage_guard", "backends", "benchmarks")
+    for path in ROOT.glob(f"{top}/**/*.py")
+)
+MODULES = {
+    path.removeprefix("backends/").removesuffix(".py").removesuffix("/__init__").replace("/", "."): path
+    for path in SOURCES
+    if not path.startswith("benchmarks/")
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    module: str
+    line: int
+    typing_only: bool
+
+
+def imports_of(source: str) -> Iterator[Import]:
+    """Every module that a source imports, wherever in it; `from storage_guard import names` is storage_guard.names."""
+    tree = ast.parse(source)
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        found: list[str] = []
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            assert node.module is not None
+            parents = {f"{node.module}.{alias.name}" for alias in node.names}
+            within = sorted(parents & MODULES.keys())
+            found = within + ([node.module] if len(within) < len(parents) else [])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
+            found = [str(each.value) for each in node.args[:1] if isinstance(each, ast.Constant)] or ["(computed)"]
+        for module in found:
+            yield Import(module, getattr(node, "lineno", 0), id(node) in typing_only)
+
+
+def row_for(path: str) -> str | None:
+    """The most particular row that speaks for a module."""
+    rows = [row for row in MAY if row == path or (row.endswith("/") and path.startswith(row))]
+    return max(rows, key=len, default=None)
+
+
+def breaches(source: str, room: Room) -> list[str]:
+    """What a source imports, or calls, that its room may not."""
+    found: list[str] = []
+    ours = {"storage_guard" if name == "." else f"storage_guard.{name}" for name in room.ours.split()}
+    # A package that may be used may be used whole.
+    packages = tuple(f"{name}." for name in ours if MODULES.get(name, "").endswith("/__init__.py") and name.count("."))
+    for each in imports_of(source):
+        top = each.module.partition(".")[0]
+        if top == "storage_guard":
+            allowed = each.module in ours or each.module.startswith(packages)
+        elif top in sys.stdlib_module_names:
+            allowed = not room.pure or top in PURE or each.module in PURE
+        else:
+            allowed = top in room.also.split() or (top == "typing_extensions" and each.typing_only)
+        if not allowed:
+            found.append(f"line {each.line}: {each.module}")
+    if room.pure:
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        named = [(node.lineno, node.func.id) for node in calls if isinstance(node.func, ast.Name)]
+        found += [f"line {line}: {name}()" for line, name in named if name in WORLDLY_CALLS]
+    return found
+
+
+def calls_to_sleep(source: str) -> list[int]:
+    """The lines that name `time.sleep`, or take `sleep` from `time`."""
+    lines: list[int] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr == "sleep" and ast.unparse(node.value) == "time":
+            lines.append(node.lineno)
+        if isinstance(node, ast.ImportFrom) and node.module == "time" and any(a.name == "sleep" for a in node.names):
+            lines.append(node.lineno)
+    return lines
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_a_room_imports_only_what_it_may(path: str) -> None:
+    row = row_for(path)
+    assert row is not None, f"{path} is new: say in MAY what it may import"
+    assert breaches((ROOT / path).read_text(), MAY[row]) == []
+
+
+def test_every_row_speaks_for_a_module_that_is_there() -> None:
+    used = {row_for(path) for path in SOURCES}
+    assert [row for row in MAY if row not in used and not row.endswith("/")] == []
+
+
+def test_the_core_may_import_no_service_and_no_backend() -> None:
+    for row, room in MAY.items():
+        if row.startswith("storage_guard/") and not row.startswith("storage_guard/testing/"):
+            assert not {name for name in room.also.split() if name in SERVICES or name.startswith("storage_guard_")}
+
+
+@pytest.mark.parametrize(
+    ("source", "room"),
+    [
+        ("import oss2", Room()),
+        ("def f():\n    import boto3.session", Room()),
+        ("import importlib\nimportlib.import_module('fsspec')", Room()),
+        ("import importlib\nimportlib.import_module(name)", Room()),
+        ("import storage_guard_local", Room("driver")),
+        ("from storage_guard import outcome", Room(". driver")),
+        ("from storage_guard import Store", Room("driver")),
+        ("from storage_guard.outcome import Write", Room("driver")),
+        ("if TYPE_CHECKING:\n    from storage_guard.store import Store", Room("driver")),
+        ("from typing_extensions import Buffer", Room()),
+        ("import os", Room(pure=True)),
+        ("from os import path", Room(pure=True)),
+        ("import urllib.request", Room(pure=True)),
+        ("def f():\n    import time", Room(pure=True)),
+        ("open('x')", Room(pure=True)),
+    ],
+)
+def test_a_planted_breach_is_found(source: str, room: Room) -> None:
+    assert len(breaches(source, room)) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "room"),
+    [
+        ("from storage_guard import driver, errors", Room("driver errors")),
+        ("from storage_guard.testing.faults import faulty", Room(PUBLIC)),
+        ("if TYPE_CHECKING:\n    from typing_extensions import Buffer", Room(pure=True)),
+        ("from urllib.parse import quote", Room(pure=True)),
+        ("import os, socket, time", Room()),
+    ],
+)
+def test_what_is_allowed_is_no_breach(source: str, room: Room) -> None:
+    assert breaches(source, room) == []
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    graph = {
+        module: {
+            each.module
+            for each in imports_of((ROOT / path).read_text())
+            if each.module in MODULES and not each.typing_only
+        }
+        for module, path in MODULES.items()
+    }
+    assert circle_in(graph) == []
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """One circle, as a path that ends where it begins; [] if there is none."""
+    done: set[str] = set()
+
+    def walk(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return []
+        for other in sorted(graph[module]):
+            found = walk(other, [*path, module])
+            if found:
+                return found
+        done.add(module)
+        return []
+
+    found = [walk(module, []) for module in sorted(graph)]
+    return max(found, key=len)
+
+
+def test_a_planted_circle_is_found() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if not path.startswith("benchmarks/")])
+def test_a_file_can_be_read_in_one_sitting(path: str) -> None:
+    assert len((ROOT / path).read_text().splitlines()) <= MAX_LINES
+
+
+def test_only_the_clock_sleeps() -> None:
+    assert [path for path in SOURCES if calls_to_sleep((ROOT / path).read_text())] == ["storage_guard/clock.py"]
+    assert calls_to_sleep("import time\ntime.sleep(1)") == [2]
+    assert calls_to_sleep("from time import sleep") == [1]
+
+
+@pytest.mark.parametrize("name", storage_guard.__all__)
+def test_every_public_name_says_what_it_is(name: str) -> None:
+    said = getattr(storage_guard, name).__doc__
+    # A dataclass without a docstring is given its own signature.
+    assert said
+    assert not said.startswith(f"{name}(")
+
+
+def test_importing_the_library_loads_no_service_and_nothing_for_later() -> None:
+    code = "import json, sys; import storage_guard; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    for_later = {"fastcrc", "asyncio", "multiprocessing", "ssl", "ctypes", "hypothesis", "importlib_metadata"}
+    assert "storage_guard" in loaded
+    assert sorted(loaded & (SERVICES | for_later)) == []
+    assert sorted(name for name in loaded if name.startswith("storage_guard_")) == []
