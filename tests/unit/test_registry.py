@@ -1,0 +1,166 @@
+"""`open_store`: what a URL means, and that every mistake in it is told at once."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from storage_guard import ObjectOptions, RetryPolicy, Store, open_store, registry
+from storage_guard.memory import MemoryDriver
+from storage_guard.testing import FakeClock
+from storage_guard_local import LocalDriver
+
+
+def root_of(store: Store) -> str:
+    assert isinstance(store.driver, LocalDriver)
+    return store.driver.location.container
+
+
+@pytest.mark.parametrize(
+    ("url", "root"),
+    [
+        ("/data/archive", "/data/archive"),
+        ("/data/archive/", "/data/archive"),
+        ("/data/a b", "/data/a b"),
+        ("/data/50%25", "/data/50%25"),  # a path is not percent-decoded
+        ("file:///data/archive", "/data/archive"),
+        ("file:///data/a%20b", "/data/a b"),
+        ("file:///data/50%25", "/data/50%"),
+        ("file://localhost/data", "/data"),
+        ("file:///data/%C3%A9", "/data/é"),
+    ],
+)
+def test_a_url_or_a_path_names_a_folder(url: str, root: str) -> None:
+    assert root_of(open_store(url)) == root
+
+
+def test_a_relative_path_is_of_the_folder_we_are_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = open_store("archive")
+    monkeypatch.chdir("/")
+    assert root_of(store) == str(tmp_path / "archive")
+
+
+def test_opening_touches_nothing(tmp_path: Path) -> None:
+    open_store(str(tmp_path / "archive")).close()
+    assert os.listdir(tmp_path) == []
+
+
+def test_one_name_is_one_memory_store() -> None:
+    one, other = open_store("memory://registry-one"), open_store("memory://registry-one")
+    one.create("key", b"data")
+    assert other.read("key") == b"data"
+    assert open_store("memory://registry-two").head("key") is None
+
+
+def test_a_memory_url_may_have_a_prefix() -> None:
+    open_store("memory://registry-prefix/some/folder").create("key", b"data")
+    assert open_store("memory://registry-prefix").read("some/folder/key") == b"data"
+    assert open_store("memory://registry-prefix/some/folder").url == "memory://registry-prefix/some/folder"
+
+
+@pytest.mark.parametrize("url", ["/data/a b", "file:///data/a%20b", "memory://name", "memory://name/some/folder"])
+def test_the_url_of_a_store_opens_it_again(url: str) -> None:
+    store = open_store(url)
+    assert open_store(store.url).url == store.url
+
+
+def test_store_options_go_to_the_store_and_the_others_to_the_driver(tmp_path: Path) -> None:
+    clock = FakeClock()
+    store = open_store(
+        str(tmp_path),
+        part_bytes=1000,
+        multipart_from_bytes=2000,
+        retry=RetryPolicy(base_s=1.0),
+        enforcement="trust",
+        defaults=ObjectOptions(content_type="text/plain"),
+        clock=clock,
+        durable=False,
+    )
+    assert repr(store.driver) == f"LocalDriver({str(tmp_path)!r}, durable=False)"
+    receipt = store.create("key", b"x" * 2500)
+    assert receipt.parts == 3
+    assert receipt.elapsed_s == 0.0  # by the clock that was given
+    found = store.head("key")
+    assert found is not None
+    assert found.options.content_type == "text/plain"
+
+
+@pytest.mark.parametrize("url", ["/data", "file:///data", "memory://name"])
+@pytest.mark.parametrize("option", ["colour", "driver", "prefix"])
+def test_an_option_that_nobody_knows_is_refused(url: str, option: str) -> None:
+    with pytest.raises(TypeError, match=option):
+        open_store(url, **{option: "green"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "gopher://host/path",
+        "oss+http://bucket",
+        "S3://bucket",
+        "://bucket",
+        "file://elsewhere/data",
+        "file:///data?durable=no",
+        "file:///data#part",
+        "file://data",
+        "memory://",
+        "memory:///prefix",
+        "memory://name?x=1",
+        "memory://name/a//b",
+        "memory://name/../b",
+    ],
+)
+def test_a_url_that_means_nothing_is_a_value_error_of_one_line(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\A[^\n]+\Z"):
+        open_store(url)
+
+
+def test_an_unknown_scheme_is_told_with_those_that_are_known() -> None:
+    with pytest.raises(ValueError, match=r"^no backend for gopher://; installed are .*file.*memory"):
+        open_store("gopher://host/path")
+
+
+def test_a_missing_sdk_is_told_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = metadata.EntryPoint("oss", "a_module_that_is_not_there:open_url", registry.GROUP)
+    monkeypatch.setattr(metadata, "entry_points", lambda **_: metadata.EntryPoints([point]))
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'storage-guard\[oss\]'") as caught:
+        open_store("oss://bucket")
+    assert caught.value.name == "a_module_that_is_not_there"
+
+
+def test_a_third_party_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = metadata.EntryPoint("mine", f"{__name__}:open_mine", registry.GROUP)
+    monkeypatch.setattr(metadata.EntryPoint, "load", lambda _: open_mine)
+    monkeypatch.setattr(metadata, "entry_points", lambda **_: metadata.EntryPoints([point]))
+    store = open_store("mine://somewhere/deep", colour="green", part_bytes=1)
+    assert isinstance(store.driver, MemoryDriver)
+    assert store.url == "memory://registry-green/deep"
+
+
+def open_mine(url: str, /, *, colour: str) -> tuple[MemoryDriver, str]:
+    return MemoryDriver(f"registry-{colour}"), url.rpartition("/")[2]
+
+
+def test_a_store_of_a_folder_pickles_with_its_options(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path), multipart_from_bytes=10, part_bytes=5, durable=False)
+    store.check()
+    store.create("before", b"data")
+    other = pickle.loads(pickle.dumps(store))
+    assert isinstance(other, Store)
+    assert (other.url, repr(other.driver)) == (store.url, repr(store.driver))
+    assert other.create("after", b"x" * 10).parts == 2
+    assert other.read("before") == b"data"
+    assert store.read("after") == b"x" * 10
+
+
+def test_a_named_memory_store_pickles_within_its_process() -> None:
+    store = open_store("memory://registry-pickled/folder")
+    other = pickle.loads(pickle.dumps(store))
+    other.create("key", b"data")
+    assert store.read("key") == b"data"
