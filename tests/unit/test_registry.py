@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -126,18 +127,26 @@ def test_an_unknown_scheme_is_told_with_those_that_are_known() -> None:
         open_store("gopher://host/path")
 
 
+def install(point: metadata.EntryPoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this entry point be the only one that is installed."""
+
+    def entry_points(*, group: str) -> metadata.EntryPoints:
+        assert group == registry.GROUP
+        return metadata.EntryPoints([point])
+
+    monkeypatch.setattr(metadata, "entry_points", entry_points)
+
+
 def test_a_missing_sdk_is_told_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = metadata.EntryPoint("oss", "a_module_that_is_not_there:open_url", registry.GROUP)
-    monkeypatch.setattr(metadata, "entry_points", lambda **_: metadata.EntryPoints([point]))
+    install(metadata.EntryPoint("oss", "a_module_that_is_not_there:open_url", registry.GROUP), monkeypatch)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'storage-guard\[oss\]'") as caught:
         open_store("oss://bucket")
     assert caught.value.name == "a_module_that_is_not_there"
 
 
 def test_a_third_party_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = metadata.EntryPoint("mine", f"{__name__}:open_mine", registry.GROUP)
-    monkeypatch.setattr(metadata.EntryPoint, "load", lambda _: open_mine)
-    monkeypatch.setattr(metadata, "entry_points", lambda **_: metadata.EntryPoints([point]))
+    monkeypatch.setitem(sys.modules, "a_third_party", sys.modules[__name__])
+    install(metadata.EntryPoint("mine", "a_third_party:open_mine", registry.GROUP), monkeypatch)
     store = open_store("mine://somewhere/deep", colour="green", part_bytes=1)
     assert isinstance(store.driver, MemoryDriver)
     assert store.url == "memory://registry-green/deep"
