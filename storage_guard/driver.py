@@ -147,6 +147,8 @@ class Driver(Protocol):
     def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
         """Publish `parts`, in order, as one object if the key is free: the commit point.
 
+        `parts` are those that `put_part` answered, contiguous from byte 0, and `meta` is what `begin` was given; a
+        list that does not fit is `Refused` ("request"), also where the service itself would take it.
         Refused with `Exists` the upload stays open. Raises `Exists`, `Gone`, `Conflict`, `Corrupt`, `Unguarded`,
         `Unsynced`, `Broken`.
         """
@@ -185,8 +187,8 @@ class Driver(Protocol):
     def scan(self, prefix: str, delimiter: str, start_after: str, /) -> Iterator[ObjectInfo | Prefix]:
         """Objects whose key begins with `prefix`, in the order of their UTF-8 bytes, after `start_after`.
 
-        With a delimiter (else ""), keys that have it behind the prefix are rolled up into one `Prefix` each. May
-        be stale.
+        With a delimiter (else ""), keys that have it behind the prefix are rolled up into one `Prefix` each. Whether
+        a `Prefix` that `start_after` lies in comes up is left to the service. May be stale.
         """
         ...
 

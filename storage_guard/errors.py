@@ -23,12 +23,13 @@ for `__cause__`, which Python itself leaves out.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from storage_guard.pickling import revive
 
 if TYPE_CHECKING:
     from storage_guard.model import ObjectInfo
 
-_Error = TypeVar("_Error", bound="StorageGuardError")
 _TICKET = "storage_guard_ticket"
 
 
@@ -63,7 +64,7 @@ class StorageGuardError(Exception):
         state = dict(self.__dict__)
         if self._errno is not None:
             state |= {"errno": self._errno, "filename": self.key}
-        return (_revive, (type(self), self.args), state)
+        return revive, (type(self), self.args), state
 
 
 class ObjectExists(StorageGuardError, FileExistsError):
@@ -204,9 +205,3 @@ def ticket_of(exc: BaseException) -> str | None:
 def attach_ticket(exc: BaseException, ticket: str) -> None:
     """Let `exc`, of whatever class, carry a ticket for `ticket_of` to find."""
     setattr(exc, _TICKET, ticket)
-
-
-def _revive(cls: type[_Error], args: tuple[Any, ...]) -> _Error:
-    error = cls.__new__(cls)
-    error.args = args
-    return error

@@ -22,7 +22,9 @@ service sends, never by the HTTP status alone. Signals never reach users; `Store
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+from storage_guard.pickling import revive
 
 Why = Literal["access", "request", "key", "space", "read-only"]
 
@@ -46,6 +48,10 @@ class Signal(Exception):
 
     def __str__(self) -> str:
         return self.message or type(self).__name__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with `args`, and loses what came by keyword.
+        return revive, (type(self), self.args), dict(self.__dict__)
 
 
 class Definite(Signal):
