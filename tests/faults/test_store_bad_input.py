@@ -6,7 +6,9 @@ import os
 import pickle
 import socket
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
