@@ -25,10 +25,7 @@ class Access:
     prefix: str
     clock: Clock
     retry: RetryPolicy
-
-    @property
-    def url(self) -> str:
-        return self.driver.location.url(self.prefix.rstrip("/"))
+    url: str
 
     def full(self, key: str) -> str:
         """The driver's key for a user's. Raises InvalidKey."""

@@ -140,7 +140,7 @@ def step(write: Write, answer: Answer) -> Write:
         raise ValueError(f"the verdict is in: {write.verdict}")
     if answer is Answer.LATE:
         return _out_of_time(replace(write, late=True, pause=False))
-    after = _STEPS[write.doing](replace(write, pause=False), answer)
+    after = _STEPS[write.doing](replace(write, pause=False) if write.pause else write, answer)
     if after.pause and after.late:
         return _out_of_time(replace(after, pause=False))
     return after

@@ -82,7 +82,13 @@ class Store:
         prefix = prefix.strip("/")
         if prefix:
             names.check_key(prefix)
-        self._access = Access(driver, f"{prefix}/" if prefix else "", clock or SystemClock(), retry or RetryPolicy())
+        self._access = Access(
+            driver=driver,
+            prefix=f"{prefix}/" if prefix else "",
+            clock=clock or SystemClock(),
+            retry=retry or RetryPolicy(),
+            url=driver.location.url(prefix),
+        )
         self._part_bytes = part_bytes
         self._multipart_from_bytes = multipart_from_bytes
         self._enforcement: Enforcement = enforcement
@@ -152,7 +158,7 @@ class Store:
         iterable, file or `progress` raises passes through with a note. Any exception that interrupts a commit,
         KeyboardInterrupt included, carries a ticket: `ticket_of(exception)`.
         """
-        self._access.full(key)
+        full_key = self._access.full(key)
         if if_exists not in ("error", "same", "skip"):
             raise ValueError(f'if_exists must be "error", "same" or "skip", got {if_exists!r}')
         if write_id is not None:
