@@ -175,7 +175,9 @@ class Store:
         try:
             plan, first = self._plan(source, key, can)
             guarantee = self._vouch(can.finish if plan.multipart else can.put, can, key)
-            target = self._target(key, write_id or secrets.token_hex(16), can, guarantee, named=write_id is not None)
+            target = self._target(
+                key, full_key, write_id or secrets.token_hex(16), can, guarantee, named=write_id is not None
+            )
             meta = WriteMeta(target.write_id, chosen)
             write = outcome.start(
                 multipart=plan.multipart,
@@ -201,7 +203,9 @@ class Store:
             raise ValueError(f"this ticket is about {asked.store_url}, and this store is {self.url}")
         can = self._known()
         guarantee = self._vouch(can.finish if asked.upload_id else can.put, can, asked.key)
-        target = self._target(asked.key, asked.write_id, can, guarantee, named=asked.named)
+        target = self._target(
+            asked.key, self._access.full(asked.key), asked.write_id, can, guarantee, named=asked.named
+        )
         return Settling(target, self._access.patience(deadline_s), asked).settle()
 
     def remove(self, key: str, *, etag: str | None = None) -> None:
@@ -296,13 +300,15 @@ class Store:
         small = first.size_bytes < part_bytes and first.size_bytes <= limits.max_put_bytes
         return (ONE_REQUEST if small else Plan(part_bytes)), first
 
-    def _target(self, key: str, write_id: str, can: Capabilities, guarantee: Guarantee, *, named: bool) -> Target:
+    def _target(
+        self, key: str, full_key: str, write_id: str, can: Capabilities, guarantee: Guarantee, *, named: bool
+    ) -> Target:
         return Target(
             driver=self.driver,
             clock=self._access.clock,
             store_url=self.url,
             key=key,
-            full_key=self._access.full(key),
+            full_key=full_key,
             write_id=write_id,
             named=named,
             write_ids=can.write_ids,
