@@ -53,8 +53,9 @@ class Room:
 # A row for each module; one that ends with a slash speaks for all modules below it that have no row of their own.
 MAY = {
     "storage_guard/model.py": Room(pure=True),
-    "storage_guard/signals.py": Room(pure=True),
-    "storage_guard/errors.py": Room("model", pure=True),
+    "storage_guard/pickling.py": Room(pure=True),
+    "storage_guard/signals.py": Room("pickling", pure=True),
+    "storage_guard/errors.py": Room("model pickling", pure=True),
     "storage_guard/names.py": Room("errors model", pure=True),
     "storage_guard/clock.py": Room(),
     "storage_guard/retry.py": Room("clock", pure=True),
@@ -81,6 +82,7 @@ MAY = {
     "storage_guard/testing/contract/": Room(PUBLIC, also="pytest"),
     "storage_guard/testing/contract/base.py": Room(PUBLIC, also="pytest fastcrc"),  # checksums are checked by hand
     "storage_guard/testing/contract/keys.py": Room(PUBLIC + " names", also="pytest"),  # the laws are about the names
+    "storage_guard/demo/": Room(PUBLIC + " demo"),
     "backends/storage_guard_local/": Room(FOR_DRIVERS, also="storage_guard_local"),
     "benchmarks/": Room(PUBLIC, also="storage_guard_local"),
     "benchmarks/local_creates.py": Room(PUBLIC + " body store", also="storage_guard_local"),

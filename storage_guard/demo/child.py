@@ -1,0 +1,70 @@
+"""What the demo runs in other processes: contenders, a writer to be killed, and one that settles a ticket.
+
+    python -m storage_guard.demo.child put URL KEY FILE AT_BYTES    create from a file in one request
+    python -m storage_guard.demo.child pipe URL KEY AT_BYTES        create from standard input, in parts if it is long
+    python -m storage_guard.demo.child settle URL TICKET
+
+A writer prints how many bytes the store has taken once they are AT_BYTES or more, and `put` then waits to be killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from storage_guard import Receipt, StorageGuardError, Store, open_store
+from storage_guard.demo.samples import Sample
+
+Results = Sequence[tuple[int, Receipt] | BaseException]
+
+_NEVER = 1 << 62
+
+
+def contend(store: Store, samples: Sequence[Sample], contender: int, number: int) -> tuple[int, Receipt]:
+    """One contender in the race for one key, with bytes of its own."""
+    return os.getpid(), store.create(race_key(samples[number]), samples[number].pieces(contender))
+
+
+def race_key(sample: Sample) -> str:
+    return f"race/{sample.number}"
+
+
+def put(url: str, key: str, path: str, at_bytes: str) -> None:
+    store = open_store(url, multipart_from_bytes=_NEVER)
+    store.create(key, Path(path), progress=_teller(int(at_bytes), wait=True))
+
+
+def pipe(url: str, key: str, at_bytes: str) -> None:
+    open_store(url).create(key, sys.stdin.buffer, progress=_teller(int(at_bytes), wait=False))
+
+
+def _teller(at_bytes: int, *, wait: bool) -> Callable[[int, int | None], None]:
+    told = False
+
+    def progress(done_bytes: int, _: int | None) -> None:
+        nonlocal told
+        if done_bytes >= at_bytes and not told:
+            told = True
+            print(done_bytes, flush=True)
+            if wait:
+                signal.pause()
+
+    return progress
+
+
+def settle(url: str, ticket: str) -> None:
+    try:
+        receipt = open_store(url).settle(ticket)
+    except StorageGuardError as exc:
+        print(os.getpid(), type(exc).__name__, exc)
+    else:
+        print(os.getpid(), receipt.outcome, receipt.write_id)
+
+
+PROGRAMS: dict[str, Callable[..., None]] = {"put": put, "pipe": pipe, "settle": settle}
+
+if __name__ == "__main__":
+    PROGRAMS[sys.argv[1]](*sys.argv[2:])

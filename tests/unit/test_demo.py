@@ -1,0 +1,234 @@
+"""The demo holds on a sound store, and says BROKEN about every other one."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from storage_guard import ObjectExists, Store, open_store
+from storage_guard.body import BytesBody
+from storage_guard.demo import __main__ as program
+from storage_guard.demo import scenarios
+from storage_guard.demo.account import Account
+from storage_guard.demo.child import race_key
+from storage_guard.demo.samples import Sample, named
+from storage_guard.demo.show import Show
+from storage_guard.driver import Absent, Body, Exists, Limits, ObjectInfo, WriteMeta
+from storage_guard.memory import MemoryDriver
+
+Play = Callable[[Store, Sample, Account], None]
+
+
+def demo(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "storage_guard.demo", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "TMPDIR": str(folder)} if folder else None,
+    )
+
+
+def test_the_demo_holds_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    mine = tmp_path / "a file of mine"
+    mine.write_bytes(b"data" * 1000)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    done = demo(str(mine), folder=temporary)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "all held" in done.stdout.splitlines()[-1]
+    assert "BROKEN" not in done.stdout
+    assert done.stdout.count("a file of mine, 4,000 bytes") == 13  # 7 on the disk, 6 in memory
+    for size in ("0 bytes", "1 byte", "4 KiB", "20 MiB and 1 byte"):
+        assert f"  {size}\n" in done.stdout
+    assert "ended with status -9" in done.stdout
+    assert "settled by process" in done.stdout
+    assert os.listdir(temporary) == []
+
+
+@pytest.mark.parametrize("missing", ["not-there", "a-folder", "/dev/null"])
+def test_a_file_that_cannot_be_used_is_told_in_one_line(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a-folder").mkdir()
+    done = demo(missing)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert missing in done.stderr
+
+
+def test_a_file_that_there_is_no_room_for_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    huge = tmp_path / "huge"
+    with huge.open("wb") as file:
+        file.truncate(1 << 42)
+    monkeypatch.chdir(tmp_path)
+    assert program.main([str(huge)]) == 2
+    assert "no room" in capsys.readouterr().err
+
+
+def test_a_broken_promise_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def on_a_disk(score: Show, folder: str, _: Sequence[Sample]) -> None:
+        score.each("A planted one", scenarios.second_attempt, Store(Overwriting()), [sample_in(Path(folder).parent)])
+
+    def in_memory(*_: object) -> None: ...
+
+    monkeypatch.setattr(program, "on_a_disk", on_a_disk)
+    monkeypatch.setattr(program, "in_memory", in_memory)
+    assert program.main([]) == 1
+    assert "1 BROKEN: A planted one (small" in capsys.readouterr().out.splitlines()[-1]
+
+
+# Stores that break one promise each
+
+
+class Overwriting(MemoryDriver):
+    """Replaces what is there."""
+
+    def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
+        try:
+            self.remove(key, None)
+        except Absent:
+            pass
+        return super().put_new(key, body, meta)
+
+
+class Touching(MemoryDriver):
+    """Refuses a second create, and replaces the object all the same."""
+
+    def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
+        there = self.head(key)
+        if there is None:
+            return super().put_new(key, body, meta)
+        self.remove(key, None)
+        super().put_new(key, body, meta)
+        raise Exists(sole=True)
+
+
+class Forgetful(MemoryDriver):
+    """Loses the ids of the writes."""
+
+    def head(self, key: str, /) -> ObjectInfo | None:
+        found = super().head(key)
+        return None if found is None else replace(found, write_id="another")
+
+
+class Salvaging(MemoryDriver):
+    """Publishes what it has when an upload is aborted."""
+
+    def begin(self, key: str, meta: WriteMeta, /) -> str:
+        self.meta = meta
+        return super().begin(key, meta)
+
+    def abort(self, key: str, upload_id: str, /) -> None:
+        super().finish_new(key, upload_id, list(self.scan_parts(key, upload_id)), self.meta)
+
+
+class Spoiling(MemoryDriver):
+    """Stores other bytes than it was given."""
+
+    def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
+        return super().put_new(key, BytesBody(bytes(body.size_bytes)), meta)
+
+
+def sample_in(folder: Path) -> Sample:
+    path = folder / "small"
+    path.write_bytes(b"some data")
+    return named(path, 7)
+
+
+def played(play: Play, store: Store, sample: Sample) -> list[str]:
+    """What was broken; the account must end in words that fit."""
+    said: list[str] = []
+    account = Account("played", said.append)
+    with account:
+        play(store, sample, account)
+    assert said[-1].strip().startswith("BROKEN: " if account.broken else "held")
+    assert all(each in said[-1] for each in account.broken)
+    return account.broken
+
+
+def race(store: Store, sample: Sample, account: Account) -> None:
+    (results,) = scenarios.race_of_threads(store, [sample])
+    scenarios.judge_race(store, sample, results, account)
+
+
+def race_with_a_wrong_word(store: Store, sample: Sample, account: Account) -> None:
+    receipt = store.create(race_key(sample), sample.pieces())
+    there = store.head(race_key(sample))
+    assert there is not None
+    wrong = ObjectExists("no", key="k", existing=replace(there, write_id="0123abcd"))
+    scenarios.judge_race(store, sample, [(1, receipt), wrong, ValueError()], account)
+
+
+PLANTED: dict[str, tuple[Play, type[MemoryDriver], str]] = {
+    "a race, several win": (race, Overwriting, "of 8 writers were told that they had created it"),
+    "a race, wrong holder": (race_with_a_wrong_word, MemoryDriver, "writer 1 was told of write 0123abcd, which is not"),
+    "a race, another error": (race_with_a_wrong_word, MemoryDriver, "writer 2 got ValueError"),
+    "a race, other bytes": (race, Spoiling, "what is at the key is not what writer"),
+    "second, overwritten": (scenarios.second_attempt, Overwriting, "the second create was not refused"),
+    "second, refused but replaced": (scenarios.second_attempt, Touching, "the object has changed"),
+    "lost, not recognised": (scenarios.lost_but_ours, Forgetful, "unexpected ObjectExists"),
+    "lost, other bytes": (scenarios.lost_but_ours, Spoiling, "what was said to be created is not at the key"),
+    "lost, the rival replaced": (scenarios.lost_to_a_rival, Overwriting, "a rival had the key before"),
+    "lost, the rival not named": (scenarios.lost_to_a_rival, Forgetful, "the rival was not named"),
+    "unknown, other bytes": (scenarios.lost_and_cut_off, Spoiling, "what was settled is not at the key"),
+    "failing, published": (scenarios.failing_source, Salvaging, "head finds an object"),
+}
+LIMITS = Limits(1 << 30, 1, 1 << 30, max_parts=100, max_object_bytes=1 << 30)
+
+
+@pytest.mark.parametrize("case", PLANTED)
+def test_a_planted_driver_is_told_broken(case: str, tmp_path: Path) -> None:
+    play, driver, words = PLANTED[case]
+    store = Store(driver(f"demo {case}", limits=LIMITS), part_bytes=2 if driver is Salvaging else 1000)
+    broken = played(play, store, sample_in(tmp_path))
+    assert any(words in each for each in broken), broken
+
+
+# Writes under the name itself, and waits to be killed.
+STRAIGHT = """
+import signal, sys
+from urllib.parse import urlsplit
+_, _, url, key, path, at = sys.argv
+file = open(urlsplit(url).path + "/small", "wb") if "{where}" == "aside" else open(urlsplit(url).path + "/" + key, "wb")
+file.write(open(path, "rb").read()[:int(at)])
+file.flush()
+print(at, flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "words"), [("there", "head finds an object"), ("aside", "files were left behind: ['small']")]
+)
+def test_a_writer_that_leaves_something_behind_is_told_broken(where: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "store" / "killed").mkdir(parents=True)
+    script = tmp_path / "straight.py"
+    script.write_text(STRAIGHT.replace("{where}", where))
+    killed = functools.partial(scenarios.killed, in_parts=False, program=(sys.executable, str(script)))
+    broken = played(killed, open_store(str(tmp_path / "store")), sample_in(tmp_path))
+    assert any(words in each for each in broken), broken
+
+
+def test_a_writer_that_dies_at_once_is_told_broken(tmp_path: Path) -> None:
+    killed = functools.partial(scenarios.killed, in_parts=False, program=(sys.executable, "-c", "pass"))
+    broken = played(killed, open_store(str(tmp_path / "store")), sample_in(tmp_path))
+    assert "the writer was not killed midway" in broken
+
+
+@pytest.mark.parametrize("play", [race, scenarios.lost_but_ours, scenarios.second_attempt, scenarios.failing_source])
+def test_the_same_scenarios_hold_on_a_sound_driver(play: Play, tmp_path: Path) -> None:
+    assert played(play, Store(MemoryDriver()), sample_in(tmp_path)) == []
