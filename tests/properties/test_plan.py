@@ -1,0 +1,92 @@
+"""However large, an object is cut so that the store takes every piece, or is refused before the first byte."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage_guard.model import GiB, Limits, MiB, TiB
+from storage_guard.plan import ONE_REQUEST, Plan, TooLarge, plan_known, slots, stream_part_bytes
+
+OSS = Limits(5 * GiB, 100 * 1024, 5 * GiB, 10_000, 48 * TiB)
+TINY = Limits(max_put_bytes=50, min_part_bytes=10, max_part_bytes=40, max_parts=7, max_object_bytes=1000)
+
+
+@given(size_bytes=st.integers(0, 2000), part_bytes=st.integers(1, 60), multipart_from_bytes=st.integers(1, 100))
+def test_every_plan_is_one_that_the_store_takes(size_bytes: int, part_bytes: int, multipart_from_bytes: int) -> None:
+    try:
+        plan = plan_known(size_bytes, TINY, part_bytes=part_bytes, multipart_from_bytes=multipart_from_bytes)
+    except TooLarge:
+        assert size_bytes > TINY.max_part_bytes * TINY.max_parts
+        return
+    assert size_bytes <= TINY.max_object_bytes
+    if plan.part_bytes is None:
+        assert not plan.multipart
+        assert size_bytes <= TINY.max_put_bytes
+        assert size_bytes < multipart_from_bytes or size_bytes == 0
+        return
+    assert plan.multipart
+    assert size_bytes >= min(multipart_from_bytes, TINY.max_put_bytes + 1)
+    pieces = list(slots(size_bytes, plan.part_bytes))
+    assert 1 <= len(pieces) <= TINY.max_parts
+    assert [piece.number for piece in pieces] == list(range(1, len(pieces) + 1))
+    assert pieces[0].offset_bytes == 0
+    assert all(a.offset_bytes + a.size_bytes == b.offset_bytes for a, b in itertools.pairwise(pieces))
+    assert sum(piece.size_bytes for piece in pieces) == size_bytes
+    assert all(TINY.min_part_bytes <= piece.size_bytes <= TINY.max_part_bytes for piece in pieces[:-1])
+    assert 1 <= pieces[-1].size_bytes <= TINY.max_part_bytes
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "part_bytes"),
+    [
+        (16 * MiB, 8 * MiB),
+        (80_000 * MiB, 8 * MiB),
+        (80_000 * MiB + 1, 9 * MiB),  # one byte more than 10,000 parts of 8 MiB hold
+        (48 * TiB, 5034 * MiB),
+    ],
+)
+def test_parts_grow_just_as_much_as_ten_thousand_of_them_need(size_bytes: int, part_bytes: int) -> None:
+    plan = plan_known(size_bytes, OSS, part_bytes=8 * MiB, multipart_from_bytes=16 * MiB)
+    assert plan == Plan(part_bytes)
+
+
+def test_a_part_grows_by_bytes_below_a_mib_and_by_whole_mib_above() -> None:
+    few = Limits(1, 1, 10 * MiB, 10, 1 << 40)
+    assert plan_known(1001, few, part_bytes=1, multipart_from_bytes=1) == Plan(101)
+    assert plan_known(10 * MiB, few, part_bytes=1, multipart_from_bytes=1) == Plan(MiB)
+    assert plan_known(10 * MiB + 1, few, part_bytes=1, multipart_from_bytes=1) == Plan(2 * MiB)
+    assert plan_known(100 * MiB, few, part_bytes=1, multipart_from_bytes=1) == Plan(10 * MiB)
+
+
+def test_the_edges_between_one_request_and_parts() -> None:
+    def plan(size_bytes: int, multipart_from_bytes: int) -> Plan:
+        return plan_known(size_bytes, TINY, part_bytes=10, multipart_from_bytes=multipart_from_bytes)
+
+    assert plan(29, 30) == ONE_REQUEST
+    assert plan(30, 30) == Plan(10)
+    assert plan(50, 99) == ONE_REQUEST
+    assert plan(51, 99) == Plan(10)
+    assert plan(0, 1) == ONE_REQUEST
+    assert plan(1, 1) == Plan(10)
+
+
+@pytest.mark.parametrize("size_bytes", [281, 1000, 1001])
+def test_what_fits_no_plan_is_refused(size_bytes: int) -> None:
+    with pytest.raises(TooLarge, match=str(size_bytes)):
+        plan_known(size_bytes, TINY, part_bytes=10, multipart_from_bytes=30)
+    assert plan_known(280, TINY, part_bytes=10, multipart_from_bytes=30) == Plan(40)
+
+
+def test_an_object_just_at_the_stores_limit_is_taken() -> None:
+    limits = Limits(max_put_bytes=50, min_part_bytes=1, max_part_bytes=1000, max_parts=10, max_object_bytes=1000)
+    assert plan_known(1000, limits, part_bytes=10, multipart_from_bytes=30).multipart
+    with pytest.raises(TooLarge, match="an object"):
+        plan_known(1001, limits, part_bytes=10, multipart_from_bytes=30)
+
+
+def test_a_streams_parts_are_within_the_stores_limits() -> None:
+    assert [stream_part_bytes(TINY, part_bytes=each) for each in (1, 10, 33, 40, 41)] == [10, 10, 33, 40, 40]
