@@ -37,9 +37,7 @@ def plan_known(size_bytes: int, limits: Limits, *, part_bytes: int, multipart_fr
     if size_bytes > limits.max_object_bytes:
         raise TooLarge(f"{size_bytes} bytes are more than the store's {limits.max_object_bytes} an object")
     if size_bytes < multipart_from_bytes and size_bytes <= limits.max_put_bytes:
-        return ONE_REQUEST
-    if size_bytes == 0:
-        return ONE_REQUEST  # no store takes an upload without a part
+        return ONE_REQUEST  # always so for an empty object: no store takes an upload without a part
     needed_bytes = -(-size_bytes // limits.max_parts)
     if needed_bytes > part_bytes and needed_bytes > MiB:
         needed_bytes = -(-needed_bytes // MiB) * MiB

@@ -57,6 +57,7 @@ def test_parts_grow_just_as_much_as_ten_thousand_of_them_need(size_bytes: int, p
 def test_a_part_grows_by_bytes_below_a_mib_and_by_whole_mib_above() -> None:
     few = Limits(1, 1, 10 * MiB, 10, 1 << 40)
     assert plan_known(1001, few, part_bytes=1, multipart_from_bytes=1) == Plan(101)
+    assert plan_known(15 * MiB, few, part_bytes=3 * MiB // 2, multipart_from_bytes=1) == Plan(3 * MiB // 2)
     assert plan_known(10 * MiB, few, part_bytes=1, multipart_from_bytes=1) == Plan(MiB)
     assert plan_known(10 * MiB + 1, few, part_bytes=1, multipart_from_bytes=1) == Plan(2 * MiB)
     assert plan_known(100 * MiB, few, part_bytes=1, multipart_from_bytes=1) == Plan(10 * MiB)

@@ -17,6 +17,12 @@ def test_waits_double_up_to_the_cap_and_chance_shortens_them() -> None:
     assert policy.wait_s(3, 0.0) == 0.0
 
 
+def test_the_defaults_begin_at_a_tenth_of_a_second_and_end_at_ten() -> None:
+    policy = RetryPolicy()
+    assert policy.wait_s(1, 1.0) == 0.1
+    assert policy.wait_s(20, 1.0) == 10.0
+
+
 def test_a_wait_is_never_shorter_than_the_store_asked_for() -> None:
     policy = RetryPolicy(base_s=1.0, cap_s=5.0)
     assert policy.wait_s(1, 0.5, asked_s=30.0) == 30.0

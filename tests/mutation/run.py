@@ -1,0 +1,110 @@
+"""Which small changes of the core would no test notice?
+
+    python tests/mutation/run.py [MODULE ...] [--list] [--jobs 2]
+
+For each module the tests that are about it are run against each of its mutants, the quick ones first, until one fails.
+A mutant that survives must stand in SURVIVORS with the reason why no test can or should notice it; one that does not,
+and a reason for a mutant that is killed or gone, are errors (exit 1). `--list` only counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+HOUSE = TESTS.parent
+sys.path.insert(0, str(TESTS))
+
+from mutation.mutants import Mutant, mutants  # noqa: E402
+from mutation.survivors import SURVIVORS  # noqa: E402
+
+# What is tried in order. Each group is one pytest run; the last ones are the long ones.
+STORE = ("unit/test_store_create.py", "faults/test_store_faults.py", "faults/test_store_bad_input.py")
+GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "plan": (("properties/test_plan.py",), ("unit/test_store_create.py",)),
+    "retry": (("unit/test_retry.py",), ("faults/test_store_faults.py",)),
+    "ticket": (("unit/test_ticket.py",), STORE),
+    "outcome": (("unit/test_outcome.py", "faults/test_store_faults.py"), ("properties/test_outcome_worlds.py",)),
+    "store": (STORE,),
+    "creation": (STORE,),
+    "resolve": (STORE,),
+    "removal": (("unit/test_removal.py", *STORE),),
+}
+LONGEST_S = 300
+
+
+@dataclass(frozen=True)
+class Verdict:
+    mutant: Mutant
+    killed_by: str  # "" when it survived
+    seconds: float
+
+
+def judge(module: str, mutant: Mutant) -> Verdict:
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "mutant.py"
+        source.write_text(mutant.source)
+        for group in GROUPS[module]:
+            killed_by = _run(f"storage_guard.{module}", source, group)
+            if killed_by:
+                return Verdict(mutant, killed_by, time.monotonic() - began_s)
+    return Verdict(mutant, "", time.monotonic() - began_s)
+
+
+def _run(module: str, source: Path, tests: Sequence[str]) -> str:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "mutation.plugin", "-p", "no:cacheprovider"]
+    command += ["--deselect", "tests/properties/test_outcome_worlds.py::test_a_planted_defect"]
+    command += ["-k", "not planted and not instrument", "-o", "timeout=60", *(f"tests/{each}" for each in tests)]
+    more = {"MUTANT_MODULE": module, "MUTANT_SOURCE": str(source), "PYTHONPATH": str(TESTS)}
+    try:
+        done = subprocess.run(
+            command, cwd=HOUSE, env=os.environ | more, capture_output=True, text=True, check=False, timeout=LONGEST_S
+        )
+    except subprocess.TimeoutExpired:
+        return "it never ends"
+    if done.returncode == 0:
+        return ""
+    if done.returncode not in (1, 2):
+        raise RuntimeError(f"pytest itself failed:\n{done.stdout}\n{done.stderr}")
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0] if failed else "it cannot be imported"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("modules", nargs="*", default=list(GROUPS))
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    asked = parser.parse_args()
+    wrong = 0
+    for module in asked.modules:
+        every = list(mutants((HOUSE / "storage_guard" / f"{module}.py").read_text()))
+        if asked.list:
+            print(f"{module}: {len(every)} mutants")
+            continue
+        with ThreadPoolExecutor(asked.jobs) as pool:
+            verdicts = list(pool.map(partial(judge, module), every))
+        survived = {each.mutant.name: each.mutant.line for each in verdicts if not each.killed_by}
+        reasons = SURVIVORS.get(module, {})
+        print(f"{module}: {len(every)} mutants, {len(every) - len(survived)} killed, {len(survived)} survive")
+        for name, line in survived.items():
+            print(f"  {'explained' if name in reasons else 'UNEXPLAINED'} line {line}: {name}")
+        for name in reasons.keys() - survived.keys():
+            print(f"  STALE reason: {name}")
+        wrong += len(survived.keys() ^ reasons.keys())
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

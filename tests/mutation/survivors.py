@@ -1,0 +1,12 @@
+"""Mutants that no test notices, each with the reason why that is right."""
+
+from __future__ import annotations
+
+SURVIVORS: dict[str, dict[str, str]] = {
+    "plan": {
+        "plan_known: needed_bytes > MiB: Gt as GtE": "a whole MiB is rounded up to itself",
+    },
+    "retry": {
+        "RetryPolicy.wait_s: 40: 41": "any power is as good that is past every cap and does not overflow",
+    },
+}
