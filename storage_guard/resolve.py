@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,6 +19,13 @@ from storage_guard.ticket import Ticket
 from storage_guard.translate import as_error
 
 _COMPARE_BYTES = 4 * MiB
+_ABOUT_QUESTIONS: dict[type[signals.Signal], Answer] = {
+    signals.Lost: Answer.FAILED,
+    signals.Busy: Answer.FAILED,
+    signals.Gone: Answer.GONE,
+    signals.Absent: Answer.ABSENT,
+    signals.Changed: Answer.ABSENT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +93,17 @@ class Resolver(ABC):
     def quick_digest(self) -> tuple[int, int] | None:
         """The same where it takes no long reading, None otherwise."""
 
-    def ask(self, question: Callable[[], Answer]) -> Answer:
-        """The answer to a question that changes nothing; trouble becomes an answer too."""
+    def ask(self, question: Callable[[], Answer], sense: Collection[Answer], otherwise: Answer) -> Answer:
+        """The answer to a question that changes no object; trouble becomes an answer too.
+
+        What makes no `sense` as an answer to this question becomes `otherwise`, which proves nothing.
+        """
         try:
-            return question()
-        except signals.Gone as signal:
-            self.trouble = signal
-            return Answer.GONE_SOLE if signal.sole else Answer.GONE
-        except (signals.Absent, signals.Changed):
-            return Answer.ABSENT
-        except (signals.Busy, signals.Lost) as signal:
+            answer = question()
+        except signals.Signal as signal:
             self._troubled(signal)
-            return Answer.FAILED
-        except signals.Definite as signal:
-            self.trouble = signal
-            return Answer.FORBIDDEN
+            answer = _ABOUT_QUESTIONS.get(type(signal), otherwise)
+        return answer if answer in sense else otherwise
 
     def _troubled(self, signal: signals.Signal) -> None:
         self.trouble = signal
@@ -108,7 +111,8 @@ class Resolver(ABC):
             self.asked_s = signal.retry_after_s
 
     def _head(self) -> Answer:
-        return self.ask(self._look)
+        seen = (Answer.OURS, Answer.THEIRS, Answer.ABSENT, Answer.FAILED)
+        return self.ask(self._look, seen, Answer.FORBIDDEN)
 
     def _look(self) -> Answer:
         self.seen = self.target.driver.head(self.target.full_key)
@@ -121,8 +125,7 @@ class Resolver(ABC):
         return Answer.THEIRS
 
     def _abort(self) -> Answer:
-        answer = self.ask(self._abort_now)
-        return Answer.REFUSED if answer is Answer.FORBIDDEN else answer
+        return self.ask(self._abort_now, (Answer.DONE, Answer.GONE, Answer.FAILED), Answer.REFUSED)
 
     def _abort_now(self) -> Answer:
         if self.upload_id is None:
@@ -131,8 +134,8 @@ class Resolver(ABC):
         return Answer.DONE
 
     def _list(self) -> Answer:
-        answer = self.ask(self._list_now)
-        if answer in (Answer.GONE, Answer.GONE_SOLE):
+        answer = self.ask(self._list_now, (Answer.OPEN, Answer.GONE, Answer.FAILED), Answer.FORBIDDEN)
+        if answer is Answer.GONE:
             self.upload_id = None
         return answer
 
@@ -148,7 +151,10 @@ class Resolver(ABC):
         except StorageGuardError as exc:
             self.trouble = exc
             return Answer.FORBIDDEN  # the caller's bytes are no longer what they were
-        return Answer.FORBIDDEN if ours is None else self.ask(lambda: self._equal(ours))
+        if ours is None:
+            return Answer.FORBIDDEN
+        compared = (Answer.EQUAL, Answer.UNEQUAL, Answer.ABSENT, Answer.FAILED)
+        return self.ask(lambda: self._equal(ours), compared, Answer.FORBIDDEN)
 
     def _equal(self, ours: tuple[int, int]) -> Answer:
         seen = self.seen

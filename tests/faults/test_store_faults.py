@@ -204,6 +204,49 @@ def test_what_is_told_is_true_for_very_many_faults() -> None:
         many_faults(seed)
 
 
+EVERY_SIGNAL: tuple[Signal, ...] = (
+    signals.Exists(sole=True),
+    signals.Exists(sole=False),
+    signals.Gone(sole=True),
+    signals.Absent(),
+    signals.Changed(),
+    signals.Conflict(restart=False),
+    signals.Conflict(restart=True),
+    signals.Busy(),
+    signals.Corrupt(),
+    signals.Unsupported(),
+    signals.Unguarded(),
+    signals.Refused(why="access"),
+    signals.Refused(why="key"),
+    signals.Refused(why="request"),
+    signals.Lost(),
+    signals.Unsynced(),
+    signals.Broken(),
+)
+
+
+def saying(signal: Signal) -> Fault:
+    return answers(lambda: signal)
+
+
+@pytest.mark.parametrize("multipart", [False, True], ids=["one-request", "multipart"])
+def test_no_signal_reaches_a_user_wherever_a_driver_raises_it(multipart: bool) -> None:
+    for member in MULTIPART if multipart else SINGLE:
+        for signal in EVERY_SIGNAL:
+            for before in (None, LOST_AFTER, LOST_BEFORE):
+                commit: Member = "finish_new" if multipart else "put_new"
+                world = World([(commit, before), (member, saying(signal))], multipart=multipart, early=True)
+                try:
+                    told = world.create()
+                except BaseException as exc:
+                    exc.add_note(f"{before} then {signal!r} from {member}")
+                    raise
+                if isinstance(told, Receipt) and told.outcome == "created":
+                    assert world.at_key() == OURS
+                if isinstance(told, NotWritten):
+                    assert world.at_key() is None
+
+
 @pytest.mark.parametrize(
     ("misread", "answer"),
     [
