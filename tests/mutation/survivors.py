@@ -9,4 +9,7 @@ SURVIVORS: dict[str, dict[str, str]] = {
     "retry": {
         "RetryPolicy.wait_s: 40: 41": "any power is as good that is past every cap and does not overflow",
     },
+    "ticket": {
+        "parse: 40: 41": "how much of a bad ticket a message shows",
+    },
 }

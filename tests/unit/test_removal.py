@@ -144,3 +144,16 @@ def test_a_removal_that_was_lost_and_then_finds_nothing_is_done() -> None:
     driver.plan("head", [None, LOST_BEFORE])  # the look before, and the look behind
     store.remove("k")
     assert store.head("k") is None
+
+
+def test_a_late_removal_that_arrives_before_the_next_one_is_ours() -> None:
+    store, driver, _ = store_with(LATE)
+
+    class LateOneFirst(Fault):
+        def strike(self, request: Request[T], /) -> T:
+            driver.deliver()
+            return request.act()
+
+    driver.plan("remove", [LateOneFirst()])
+    store.remove("k")
+    assert store.head("k") is None

@@ -46,6 +46,7 @@ GOOD = {"v": 1, "store_url": "s", "key": "k", "write_id": "w", "digest": None}
         "%",
         "a",
         "\u00e4",
+        encoded(GOOD) + "%%%%",
         encoded([]),
         encoded("x"),
         encoded({}),
