@@ -14,6 +14,7 @@ import errno
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from enum import Enum
 
 from storage_guard.driver import Refused, Unguarded
@@ -230,28 +231,39 @@ class Staging:
             (Way.LINK, self._system.link, NO_LINK),
             (Way.RENAME, self._system.rename_noreplace, NO_RENAME),
         ):
-            first, first_fd = self._new_name(folder_fd)
-            second, second_fd = self._new_name(folder_fd)
-            free = secrets.token_hex(16)
             try:
-                try:
-                    call(first, second, source_fd=folder_fd, dir_fd=folder_fd)
-                except FileExistsError:
-                    pass
-                else:
-                    continue  # it took a name that was taken: this disk ignores the condition
-                try:
-                    call(first, free, source_fd=folder_fd, dir_fd=folder_fd)
-                except FileExistsError:
-                    # The name was free, so this answer is to a request that was sent again.
-                    if not os.path.samestat(self._system.lstat(free, dir_fd=folder_fd), self._system.fstat(first_fd)):
-                        raise
-                return way
+                if self._keeps_names(call, folder_fd):
+                    return way
             except OSError as exc:
                 if exc.errno not in no:
                     raise refused(exc, "cannot try how to publish a file") from exc
-            finally:
-                self._remove(free, folder_fd)
-                self._remove(first, folder_fd, first_fd)
-                self._remove(second, folder_fd, second_fd)
         raise Unguarded(f"{self._folders.root} has neither O_TMPFILE nor hard links nor renameat2(RENAME_NOREPLACE)")
+
+    def _keeps_names(self, call: Callable[..., None], folder_fd: int) -> bool:
+        """Whether a publishing call refuses a name that is taken, and takes a free one. Raises OSError, Refused."""
+        first, first_fd = self._new_name(folder_fd)
+        try:
+            second, second_fd = self._new_name(folder_fd)
+            try:
+                call(first, second, source_fd=folder_fd, dir_fd=folder_fd)
+            except FileExistsError:
+                pass
+            else:
+                return False  # this disk ignores the condition
+            finally:
+                self._remove(second, folder_fd, second_fd)
+            return self._takes_free_name(call, first, first_fd, folder_fd)
+        finally:
+            self._remove(first, folder_fd, first_fd)
+
+    def _takes_free_name(self, call: Callable[..., None], first: str, first_fd: int, folder_fd: int) -> bool:
+        free = secrets.token_hex(16)
+        try:
+            call(first, free, source_fd=folder_fd, dir_fd=folder_fd)
+        except FileExistsError:
+            # The name was free, so this answer is to a request that was sent again.
+            if not os.path.samestat(self._system.lstat(free, dir_fd=folder_fd), self._system.fstat(first_fd)):
+                raise
+        finally:
+            self._remove(free, folder_fd)
+        return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import inspect
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,18 @@ class Watched(System):
         return call()
 
 
-def _watch(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+def _watch(name: str) -> Callable[..., Any]:
     def call(self: Watched, *args: Any, **more: Any) -> Any:
         self.calls.append(name)
-        return self.around(name, lambda: original(self, *args, **more))
+        original = getattr(super(Watched, self), name)  # that of the next base, which may lack it
+        return self.around(name, lambda: original(*args, **more))
 
     return call
 
 
-for _name, _call in inspect.getmembers(System, inspect.isfunction):
+for _name, _ in inspect.getmembers(System, inspect.isfunction):
     if not _name.startswith("_"):
-        setattr(Watched, _name, _watch(_name, _call))
+        setattr(Watched, _name, _watch(_name))
 
 
 class FailingOnce(Watched):
@@ -105,6 +107,13 @@ class Without(System):
         return super().getxattr(fd, name)
 
 
+class Quick(Without):
+    """Syncs that do nothing: for what is not about crashes of the machine."""
+
+    def fsync(self, fd: int) -> None:
+        pass
+
+
 def _raise(code: int) -> None:
     raise OSError(code, os.strerror(code))
 
@@ -129,3 +138,31 @@ def files_below(root: str | Path) -> list[str]:
             if path not in (".storage-guard", ".storage-guard/tmp"):
                 found.append(path)
     return sorted(found)
+
+
+class Killing(Watched, Quick):
+    """This process is killed just before its call number `at` (from 0), or just after it.
+
+    What was called is written to `told` first.
+    """
+
+    def __init__(self, at: int, moment: str, told: int, *lacks: str) -> None:
+        Watched.__init__(self)
+        self._at = at
+        self._moment = moment
+        self._told = told
+        self._lacks = lacks
+
+    def around(self, name: str, call: Callable[[], Any]) -> Any:
+        mine = len(self.calls) - 1 == self._at
+        if mine and self._moment == "before":
+            self._die(name)
+        try:
+            return call()
+        finally:
+            if mine:
+                self._die(name)
+
+    def _die(self, name: str) -> None:
+        os.write(self._told, name.encode())
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.local_systems import Failing, FailingOnce, Watched, Without, files_below, open_descriptors
+from faults.local_systems import Failing, FailingOnce, Quick, Watched, files_below, open_descriptors
 from storage_guard.body import BytesBody
 from storage_guard.driver import (
     Definite,
@@ -43,7 +43,7 @@ def multipart(driver: LocalDriver) -> None:
     driver.finish_new(KEY, upload_id, parts, META)
 
 
-class FailingOnceWithout(FailingOnce, Without):
+class FailingOnceWithout(FailingOnce, Quick):
     """A disk that has to fall back, and fails once."""
 
     def __init__(self, at: int, code: int, *lacks: str) -> None:
@@ -82,7 +82,7 @@ def test_whichever_call_fails_the_answer_is_true_and_nothing_is_left(
 
 
 def judge(root: Path, signal: Signal | None, what: str) -> None:
-    healthy = LocalDriver(root)
+    healthy = LocalDriver(root, durable=False)
     found = healthy.head(KEY)
     if signal is None or isinstance(signal, Unsynced):
         assert found is not None, what
