@@ -109,9 +109,12 @@ def test_of_eight_processes_one_wins_many_rounds(
 
 
 def test_the_same_race_catches_who_looks_and_then_renames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On two cores in 7 to 15 of 100 rounds; in 0 to 5 without the tick."""
-    results = race(store_at(tmp_path / "root", system=LookThenRename()), ROUNDS)
-    several = [each for each in results if sum(isinstance(result, Receipt) for result in each) > 1]
-    with capsys.disabled():
-        print(f"\n  a driver that looks and then renames: several winners in {len(several)} of {ROUNDS} rounds")
-    assert several
+    """On two cores in 4 to 15 of 100 rounds (0 to 5 without the tick), so one race in a hundred may miss it."""
+    for attempt in range(1, 4):
+        results = race(store_at(tmp_path / f"root-{attempt}", system=LookThenRename()), ROUNDS)
+        several = [each for each in results if sum(isinstance(result, Receipt) for result in each) > 1]
+        with capsys.disabled():
+            print(f"\n  a driver that looks and then renames: several winners in {len(several)} of {ROUNDS} rounds")
+        if several:
+            return
+    pytest.fail("a planted bad driver was not caught in three races: the instrument is blunt")
