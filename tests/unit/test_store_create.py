@@ -10,6 +10,7 @@ import mmap
 import os
 import pickle
 import random
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -29,11 +30,12 @@ from storage_guard import (
     ObjectOptions,
     OutcomeUnknown,
     Store,
+    StoreUnavailable,
     Unsupported,
 )
-from storage_guard.driver import Capabilities
+from storage_guard.driver import Capabilities, Limits, WriteMeta
 from storage_guard.memory import MemoryDriver
-from storage_guard.testing import FakeClock
+from storage_guard.testing import CONFLICT_RESTART, LOST_BEFORE, BytesBody, FakeClock, FaultyDriver, faulty
 from unit.conftest import MULTIPART_FROM_BYTES, PART_BYTES, SIZES
 
 
@@ -310,11 +312,14 @@ def test_settle_under_a_callers_id_knows_other_bytes(store: Store) -> None:
         store.settle(str(other))
 
 
+TIGHT = Limits(max_put_bytes=500, min_part_bytes=10, max_part_bytes=5000, max_parts=100, max_object_bytes=1 << 20)
+
+
 class Unproven(MemoryDriver):
     """A store for which nobody vouches, or only for some of it."""
 
-    def __init__(self, **vouches: Any) -> None:
-        super().__init__()
+    def __init__(self, *, limits: Limits | None = None, **vouches: Any) -> None:
+        super().__init__(limits=limits)
         self._vouches = vouches
 
     def capabilities(self) -> Capabilities:
@@ -338,24 +343,106 @@ def test_a_store_that_nobody_vouches_for_is_refused_before_the_first_byte(vouch:
     assert list(store.scan()) == []
 
 
+def test_a_refusal_says_what_was_not_written_to_and_why() -> None:
+    store = Store(Unproven(put="missing", reason="it is a test"))
+    with pytest.raises(GuaranteeMissing, match=r"^the store was not written to.*promise: it is a test$"):
+        store.check()
+    with pytest.raises(GuaranteeMissing, match=r"^'k' was not written to") as caught:
+        store.create("k", b"x")
+    assert caught.value.key == "k"
+    with pytest.raises(GuaranteeMissing, match=r"promise$"):
+        Store(Unproven(put="missing", reason="")).check()
+
+
+def test_settle_is_not_refused_where_a_write_would_be() -> None:
+    from storage_guard.ticket import Ticket
+
+    driver = Unproven(put="missing")
+    store = Store(driver)
+    driver.put_new("k", BytesBody(b"x"), WriteMeta("an-id"))
+    assert store.settle(str(Ticket(store.url, "k", "an-id"))).guarantee == "trusted"
+    upload = str(Ticket(store.url, "k", "an-id", upload_id="gone"))
+    assert store.settle(upload).guarantee == "documented"
+    assert Store(driver.client()).settle(str(Ticket(store.url, "k", "an-id", "gone"))).resolved
+
+
+def test_a_store_is_examined_once_and_closes_its_driver() -> None:
+    class Closing(FaultyDriver):
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    driver = Closing(MemoryDriver())
+    with Store(driver, part_bytes=1) as store:
+        store.create("a", b"")
+        store.create("b", b"")
+        store.check()
+    assert driver.calls["capabilities"] == 1
+    assert driver.closed == 1
+
+
+def test_a_fresh_write_id_has_128_bits() -> None:
+    store = Store(MemoryDriver())
+    ids = {store.create(f"k{n}", b"").write_id for n in range(10)}
+    assert len(ids) == 10
+    assert all(each and re.fullmatch("[0-9a-f]{32}", each) for each in ids)
+
+
+def test_a_ticket_knows_that_the_id_was_the_callers(store: Store) -> None:
+    silent = Store(faulty(store.driver, "put_new", [LOST_BEFORE] * 1000), clock=FakeClock(), prefix="pre/fix")
+    with pytest.raises(OutcomeUnknown) as caught:
+        silent.create("k", b"mine", write_id="job")
+    assert caught.value.ticket is not None
+    store.create("k", b"other", write_id="job")
+    with pytest.raises(ObjectExists):
+        store.settle(caught.value.ticket)
+
+
+def test_what_can_be_read_again_is_sent_again_after_a_conflict_and_the_rest_is_not(store: Store) -> None:
+    data = data_of(3 * PART_BYTES)
+
+    def conflicting() -> Store:
+        driver = faulty(store.driver, "finish_new", [CONFLICT_RESTART])
+        return Store(driver, part_bytes=PART_BYTES, multipart_from_bytes=MULTIPART_FROM_BYTES, clock=FakeClock())
+
+    sources: list[Any] = [data, io.BytesIO(data), list(in_pieces(data))]
+    for number, source in enumerate(sources):
+        receipt = conflicting().create(f"k{number}", source)
+        assert (receipt.outcome, receipt.attempts, receipt.parts) == ("created", 2, 3)
+        assert conflicting().read(f"k{number}") == data
+    with pytest.raises(StoreUnavailable, match="'k'"):
+        conflicting().create("k", in_pieces(data))
+    assert conflicting().head("k") is None
+    assert list(store.driver.scan_uploads("")) == []
+
+
 def test_trust_is_loud_and_on_the_receipt_and_does_not_reach_what_is_known_to_be_broken() -> None:
     store = Store(Unproven(put="unproven"), enforcement="trust")
-    with pytest.warns(GuaranteeWarning):
+    with pytest.warns(GuaranteeWarning) as warned:
         assert store.create("k", b"x").guarantee == "trusted"
+    assert {each.filename for each in warned} == {__file__}
     with pytest.raises(GuaranteeMissing):
         Store(Unproven(put="missing"), enforcement="trust").create("k2", b"x")
 
 
 def test_without_a_guarded_finish_large_objects_go_in_one_request() -> None:
-    store = Store(Unproven(finish="missing"), part_bytes=100, multipart_from_bytes=100)
-    receipt = store.create("k", bytes(1000))
-    assert receipt.parts == 0
-    with pytest.raises(GuaranteeMissing):
-        store.create("stream", in_pieces(bytes(200_000)))
+    store = Store(Unproven(limits=TIGHT, finish="missing"), part_bytes=100, multipart_from_bytes=100)
+    assert store.create("k", bytes(TIGHT.max_put_bytes)).parts == 0
+    too_large: list[Any] = [bytes(TIGHT.max_put_bytes + 1), in_pieces(bytes(200_000))]
+    for number, data in enumerate(too_large):
+        with pytest.raises(GuaranteeMissing):
+            store.create(f"large-{number}", data)
+
+
+def test_a_stream_as_long_as_one_request_takes_is_one_request() -> None:
+    store = Store(MemoryDriver(limits=TIGHT), part_bytes=2 * TIGHT.max_put_bytes)
+    assert store.create("k", iter([bytes(TIGHT.max_put_bytes)])).parts == 0
+    assert store.create("l", iter([bytes(TIGHT.max_put_bytes + 1)])).parts == 1
 
 
 def test_a_store_without_write_ids_says_so_and_resolves_what_it_can() -> None:
-    from storage_guard.testing import LOST_AFTER, faulty
+    from storage_guard.testing import LOST_AFTER
 
     class Mute(Unproven):
         def head(self, key: str, /) -> Any:
