@@ -1,8 +1,9 @@
 """How a backend proves itself, and how a program's own tests meet a store that fails.
 
 `DriverContract` is every promise of `storage_guard.driver` as a test class; `faulty` puts honest faults around a
-driver; `race` and `race_processes` let contenders go at one moment; `FakeClock` makes time an argument. Only the
-contract needs pytest: `pip install 'storage-guard[testing]'`.
+driver; `race` and `race_processes` let contenders go at one moment; `FakeClock` makes time an argument;
+`HistoryContract` lets clients do everything at the same time, and judges what they were told. Only `DriverContract`
+needs pytest: `pip install 'storage-guard[testing]'`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ from storage_guard.testing.faults import (
     answers,
     faulty,
 )
+from storage_guard.testing.histories import (
+    HistoryBrokenError,
+    HistoryContract,
+    Mix,
+    run_histories,
+    run_in_processes,
+)
 from storage_guard.testing.races import RemoteError, race, race_processes, winners
 
 if TYPE_CHECKING:
@@ -52,14 +60,19 @@ __all__ = [
     "FakeClock",
     "Fault",
     "FaultyDriver",
+    "HistoryBrokenError",
+    "HistoryContract",
     "MeddlingBody",
     "Member",
+    "Mix",
     "RemoteError",
     "Request",
     "answers",
     "faulty",
     "race",
     "race_processes",
+    "run_histories",
+    "run_in_processes",
     "winners",
 ]
 

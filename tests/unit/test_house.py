@@ -24,6 +24,7 @@ PURE = {
         "abc",
         "base64",
         "binascii",
+        "bisect",
         "collections",
         "contextlib",
         "dataclasses",
@@ -83,6 +84,14 @@ MAY = {
     "storage_guard/testing/contract/base.py": Room(PUBLIC, also="pytest fastcrc"),  # checksums are checked by hand
     "storage_guard/testing/contract/keys.py": Room(PUBLIC + " names", also="pytest"),  # the laws are about the names
     "storage_guard/demo/": Room(PUBLIC + " demo"),
+    "storage_guard/testing/histories/": Room(PUBLIC),
+    "storage_guard/testing/histories/history.py": Room(pure=True),
+    "storage_guard/testing/histories/view.py": Room("testing.histories.history", pure=True),
+    "storage_guard/testing/histories/laws.py": Room("testing.histories.history testing.histories.view", pure=True),
+    "storage_guard/testing/histories/checker.py": Room(
+        "testing.histories.history testing.histories.laws testing.histories.view", pure=True
+    ),
+    "storage_guard/testing/histories/run.py": Room(PUBLIC + " ticket"),  # which upload a ticket names
     "backends/storage_guard_local/": Room(FOR_DRIVERS, also="storage_guard_local"),
     "benchmarks/": Room(PUBLIC, also="storage_guard_local"),
     "benchmarks/local_creates.py": Room(PUBLIC + " body store", also="storage_guard_local"),

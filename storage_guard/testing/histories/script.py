@@ -1,0 +1,202 @@
+"""A script: what each client is going to do, what goes wrong, and whose turn it is; drawn, or written down."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from storage_guard.testing.faults import Member
+from storage_guard.testing.histories.data import FORMS
+from storage_guard.testing.histories.operations import (
+    Create,
+    Head,
+    IfExists,
+    Operation,
+    Read,
+    Remove,
+    Scan,
+    Settle,
+    Stream,
+)
+
+SIZES = ("empty", "small", "parts", "exact")
+TAGS = ("a", "b", "c")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation; its number is its name in the whole history."""
+
+    number: int
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Lets the client that is at operation `number` go on to its next request, or, with `late`, lets the late request
+    that was the `late`-th of that operation reach the store."""
+
+    number: int
+    late: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """`faults` are named by operation and request (the n-th of it). Those and the turns are drawn on the way from the
+    seed where they are None; a script that was played says them all.
+
+    `spared` are faults that are not drawn. `shared`: the clients are threads of one program, with one driver;
+    otherwise each has its own.
+    """
+
+    seed: int
+    clients: tuple[tuple[Step, ...], ...]
+    fault_rate: float = 0.0
+    restless: float = 1.0  # how often another client goes on
+    shared: bool = False
+    spared: Sequence[tuple[Member, str]] = ()
+    faults: Mapping[tuple[int, int], str] | None = None
+    turns: tuple[Turn, ...] | None = None
+
+    @property
+    def steps(self) -> list[Step]:
+        return sorted((step for client in self.clients for step in client), key=lambda step: step.number)
+
+    def only(self, numbers: Iterable[int]) -> Script:
+        """The same without all other operations, and what belongs to them."""
+        kept = set(numbers)
+        clients = tuple(tuple(step for step in client if step.number in kept) for client in self.clients)
+        faults = self.faults and {at: name for at, name in self.faults.items() if at[0] in kept}
+        turns = self.turns and tuple(turn for turn in self.turns if turn.number in kept)
+        return replace(self, clients=tuple(client for client in clients if client), faults=faults, turns=turns)
+
+    def with_operation(self, number: int, operation: Operation) -> Script:
+        """The same with another operation of that number."""
+        clients = tuple(
+            tuple(replace(step, operation=operation) if step.number == number else step for step in client)
+            for client in self.clients
+        )
+        return replace(self, clients=clients)
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What histories are made of. Ranges are inclusive.
+
+    `weights`: how often each kind of operation is drawn. Half of the histories have no removals, and as many rates of
+    faults are tried as are named; those without any fault are held to stricter laws. `spared`: what a member is not to
+    meet, such as `("put_new", "BROKEN")`.
+    """
+
+    operations: int = 50
+    clients: tuple[int, int] = (2, 4)
+    keys: tuple[int, int] = (1, 8)
+    fault_rates: tuple[float, ...] = (0.0, 0.05, 0.15, 0.3)
+    spared: Sequence[tuple[Member, str]] = ()
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "create": 10.0,
+            "settle": 3.0,
+            "head": 2.0,
+            "read": 2.0,
+            "stream": 1.0,
+            "scan": 1.0,
+            "remove": 2.0,
+        }
+    )
+
+
+def draw(seed: int, mix: Mix, part_bytes: int) -> Script:
+    """The script of a seed. Keys come in turn, so that clients meet at each of them while it is young."""
+    rng = random.Random(f"script/{seed}")
+    clients = rng.randint(*mix.clients)
+    keys = [f"k{number}" if number % 3 else f"dir/k{number}" for number in range(rng.randint(*mix.keys))]
+    weights = dict(mix.weights)
+    if rng.random() < 0.5:
+        weights["remove"] = 0.0
+    named = rng.random() * 0.5
+    number = 0
+    all_steps: list[list[Step]] = [[] for _ in range(clients)]
+    for place in range(-(-mix.operations // clients)):
+        for steps in all_steps:
+            if number == mix.operations:
+                break
+            near = place * len(keys) * clients // mix.operations + rng.choice((-1, 0, 0, 0, 1))
+            key = keys[min(max(near, 0), len(keys) - 1)]
+            kind = rng.choices(list(weights), list(weights.values()))[0]
+            steps.append(Step(number, DRAWN[kind](rng, key, named, part_bytes)))
+            number += 1
+    return Script(
+        seed,
+        tuple(tuple(steps) for steps in all_steps),
+        fault_rate=rng.choice(mix.fault_rates),
+        restless=rng.choice((0.1, 0.5, 1.0)),
+        shared=rng.random() < 0.3,
+        spared=tuple(mix.spared),
+    )
+
+
+Draw = Callable[[random.Random, str, float, int], Operation]
+
+
+def _create(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
+    del part_bytes
+    if_exists: tuple[IfExists, ...] = ("error", "error", "same", "skip")
+    return Create(
+        key,
+        f"{rng.choice(SIZES)}-{rng.choice(TAGS)}",
+        rng.choice(("bytes", "bytes", *FORMS)),
+        rng.choice(if_exists),
+        f"mine-{rng.randint(1, 3)}" if rng.random() < named else None,
+        rng.choice((300.0, 300.0, 30.0, 1.0, 0.0)),
+    )
+
+
+def _range(rng: random.Random, part_bytes: int) -> tuple[int, int | None]:
+    if rng.random() < 0.5:
+        return 0, None
+    start, stop = sorted((rng.randrange(3 * part_bytes), rng.randrange(3 * part_bytes)))
+    return start, rng.choice((stop, None))
+
+
+def _read(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
+    del named
+    return Read(key, *_range(rng, part_bytes), pinned=rng.random() < 0.3)
+
+
+def _stream(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
+    del named
+    return Stream(key, *_range(rng, part_bytes))
+
+
+def _remove(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
+    del named, part_bytes
+    return Remove(key, pinned=rng.random() < 0.4)
+
+
+def _settle(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
+    del key, named, part_bytes
+    return Settle(rng.random(), rng.choice((30.0, 1.0)), anew=rng.random() < 0.5)
+
+
+def _head(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
+    del rng, named, part_bytes
+    return Head(key)
+
+
+def _scan(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
+    del rng, key, named, part_bytes
+    return Scan()
+
+
+DRAWN: Mapping[str, Draw] = {
+    "create": _create,
+    "settle": _settle,
+    "head": _head,
+    "read": _read,
+    "stream": _stream,
+    "scan": _scan,
+    "remove": _remove,
+}
+"""How an operation of each kind is drawn."""

@@ -1,0 +1,272 @@
+"""Every law of the checker, on histories written by hand: one that breaks it, and legal ones close to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from storage_guard.testing.histories import (
+    LAWS,
+    Act,
+    Asked,
+    Call,
+    History,
+    LeftUpload,
+    Seen,
+    Told,
+    check,
+)
+from storage_guard.testing.histories.history import NEVER, What
+
+CONTENTS = {"x": b"bytes of x", "y": b"bytes of y", "long": b"a longer object"}
+
+
+def create(number: int, began: int, ended: int, told: Told | None, content: str = "x", *, write_id: str = "") -> Call:
+    asked = Asked("create", "k", f"create {content}", content=content)
+    return Call(number, "A", asked, began, ended, told, (write_id or f"w{number}",))
+
+
+def ask(number: int, began: int, ended: int, asked: Asked, told: Told) -> Call:
+    return Call(number, "B", asked, began, ended, told)
+
+
+def seen(write: int | str, etag: str = "", content: str = "x") -> Seen:
+    write_id = write if isinstance(write, str) else f"w{write}"
+    return Seen("k", etag or f"e-{write_id}", write_id, len(CONTENTS[content]))
+
+
+def told(what: What, *objects: Seen) -> Told:
+    return Told(what, objects)
+
+
+def head(number: int, began: int, ended: int, *objects: Seen) -> Call:
+    return ask(number, began, ended, Asked("head", "k"), told("found" if objects else "absent", *objects))
+
+
+def read(number: int, began: int, ended: int, data: bytes, *, whole: bool = True) -> Call:
+    return ask(number, began, ended, Asked("read", "k"), Told("bytes" if whole else "failed", data=data))
+
+
+def settle(number: int, began: int, ended: int, about: int, answer: Told) -> Call:
+    return ask(number, began, ended, Asked("settle", "k", about=about), answer)
+
+
+def remove(number: int, began: int, ended: int, what: What = "removed") -> Call:
+    return ask(number, began, ended, Asked("remove", "k"), told(what))
+
+
+def landing(began: int, ended: int, write: int | str, *, certain: bool = True) -> Act:
+    write_id = write if isinstance(write, str) else f"w{write}"
+    return Act("land", "k", began, ended, certain=certain, write_id=write_id, etag=f"e-{write_id}")
+
+
+def removal(began: int, ended: int, etag: str | None = None, number: int = -1) -> Act:
+    return Act("remove", "k", began, ended, certain=ended != NEVER, etag=etag, number=number)
+
+
+def scan(number: int, began: int, ended: int, *objects: Seen) -> Call:
+    listed = tuple(replace(each, write_id=None) for each in objects)
+    return ask(number, began, ended, Asked("scan", None), told("listed", *listed))
+
+
+def history(*calls: Call, acts: Sequence[Act] = (), left: Sequence[LeftUpload] = (), **more: object) -> History:
+    fields = {"faults": 1, **more}
+    return History(calls, tuple(acts), tuple(left), CONTENTS, **fields)  # type: ignore[arg-type]
+
+
+WON = create(1, 0, 10, told("created", seen(1)))
+LANDED = landing(4, 5, 1)
+UNKNOWN = Told("unknown", ticket="t", upload_id="u1")
+
+BROKEN: dict[str, list[History]] = {
+    "a_life_has_one_winner": [
+        history(WON, create(2, 5, 15, told("created", seen(2))), acts=[LANDED, landing(6, 7, 2)]),
+        history(
+            WON,
+            create(2, 1, 9, UNKNOWN),
+            settle(3, 11, 12, 2, told("created", seen(2))),
+            acts=[LANDED, landing(6, 7, 2)],
+        ),
+    ],
+    "a_life_has_one_object": [
+        history(WON, head(2, 3, 12, seen(1, "other")), acts=[LANDED]),
+    ],
+    "an_object_is_a_writers_and_whole": [
+        history(WON, head(2, 11, 12, seen("nobody", "e-w1")), acts=[LANDED]),
+        history(WON, head(2, 11, 12, seen(1, content="long")), acts=[LANDED]),
+        history(head(2, 1, 2, seen(1)), create(1, 3, 9, told("created", seen(1))), acts=[LANDED]),
+    ],
+    "an_object_is_seen_while_it_can_be_there": [
+        history(WON, head(2, 1, 2, seen(1)), acts=[LANDED]),
+        history(WON, remove(2, 11, 14), head(3, 15, 16, seen(1)), acts=[LANDED, removal(12, 13, "e-w1", 2)]),
+    ],
+    "a_reader_gets_one_whole_object": [
+        history(WON, read(2, 11, 12, b"bytes"), acts=[LANDED]),
+        history(WON, read(2, 1, 3, CONTENTS["x"]), acts=[LANDED]),
+        history(WON, read(2, 11, 12, b"other", whole=False), acts=[LANDED]),
+        history(read(2, 11, 12, b"")),
+    ],
+    "ones_own_write_is_no_conflict": [
+        history(create(1, 0, 10, told("exists", seen(1))), acts=[LANDED]),
+        history(create(1, 0, 10, told("exists")), acts=[LANDED]),
+        history(create(1, 0, 10, UNKNOWN), settle(2, 11, 12, 1, told("exists", seen(1))), acts=[LANDED]),
+        history(create(1, 0, 10, told("present")), acts=[LANDED]),
+        history(
+            create(1, 0, 10, told("exists", seen(1))), remove(2, 11, 14), acts=[LANDED, removal(12, 13, "e-w1", 2)]
+        ),
+    ],
+    "not_written_is_for_good": [
+        history(create(1, 0, 10, told("not written")), acts=[landing(20, 21, 1)]),
+        history(create(1, 0, 10, told("not written")), remove(2, 11, 14), acts=[LANDED, removal(12, 13, "e-w1", 2)]),
+        history(create(1, 0, 10, UNKNOWN), settle(2, 11, 12, 1, told("not written")), acts=[LANDED]),
+    ],
+    "what_is_there_stays": [
+        history(WON, head(2, 11, 12), acts=[LANDED]),
+        history(WON, head(2, 11, 12, seen(1, "another etag")), acts=[LANDED]),
+        history(WON, read(2, 11, 12, CONTENTS["y"]), acts=[LANDED]),
+        history(WON, scan(2, 11, 12), acts=[LANDED], fresh_listings=True),
+        history(
+            WON,
+            ask(2, 11, 12, Asked("read", "k", etag="e-w1"), told("changed")),
+            acts=[LANDED],
+        ),
+        history(WON, head(2, 11, 12), acts=[LANDED, removal(13, 14, "e-w1")]),
+        history(WON, head(2, 11, 12), acts=[LANDED, removal(8, 9, "of another life")]),
+        history(create(1, 0, 10, UNKNOWN), head(2, 6, 7, seen(1)), head(3, 8, 9), acts=[LANDED]),
+    ],
+    "a_taken_key_was_taken": [
+        history(create(1, 0, 10, told("exists"))),
+        history(create(1, 0, 10, told("present")), create(2, 11, 20, UNKNOWN), acts=[landing(12, 13, 2)]),
+        history(
+            WON,
+            remove(3, 11, 14),
+            create(2, 15, 20, told("exists")),
+            acts=[LANDED, removal(12, 13, "e-w1", 3)],
+        ),
+    ],
+    "same_means_equal_bytes": [
+        history(WON, create(2, 11, 20, told("same", seen(1)), "y"), acts=[LANDED]),
+    ],
+    "a_ticket_is_about_its_own_write": [
+        history(WON, create(2, 0, 10, UNKNOWN), settle(3, 11, 12, 2, told("created", seen(1))), acts=[LANDED]),
+        history(WON, create(2, 0, 10, UNKNOWN), settle(3, 11, 12, 2, told("present", seen(1))), acts=[LANDED]),
+    ],
+    "a_removal_is_told_truly": [
+        history(WON, remove(2, 11, 14), acts=[LANDED]),
+        history(WON, remove(2, 11, 14), acts=[LANDED, removal(15, 16, "e-w1")]),
+        history(WON, remove(2, 11, 14, "failed"), acts=[LANDED, removal(12, 13, "e-w1", 2)]),
+    ],
+    "a_left_upload_is_reported": [
+        history(create(1, 0, 10, told("not written")), left=[LeftUpload("k", "u1", 1)]),
+        history(create(1, 0, 10, UNKNOWN), left=[LeftUpload("k", "u2", 1)]),
+        history(
+            create(1, 0, 10, Told("not written", notes=("opening an upload was not answered",))),
+            left=[LeftUpload("k", "u1", 1), LeftUpload("k", "u2", 1)],
+        ),
+    ],
+    "without_trouble_somebody_wins": [
+        history(create(1, 0, 10, told("exists")), acts=[landing(1, 2, "x")], faults=0),
+        history(WON, create(2, 0, 10, UNKNOWN), acts=[LANDED], faults=0),
+        history(WON, create(2, 0, 10, told("not written")), acts=[LANDED], faults=0),
+    ],
+    "an_answer_is_one_that_is_documented": [
+        history(ask(1, 0, 1, Asked("head", "k"), Told("wrong", words="KeyError"))),
+    ],
+}
+
+LEGAL: dict[str, History] = {
+    "one wins": history(WON, create(2, 1, 9, told("exists", seen(1))), acts=[LANDED], faults=0),
+    "a removal is a new life": history(
+        WON,
+        remove(2, 11, 14),
+        create(3, 15, 20, told("created", seen(3))),
+        head(4, 21, 22, seen(3)),
+        acts=[LANDED, removal(12, 13, "e-w1", 2), landing(16, 17, 3)],
+    ),
+    "a removal that may yet take effect": history(
+        WON, remove(2, 11, 14, "unknown"), head(3, 15, 16, seen(1)), head(4, 17, 18), acts=[LANDED, removal(12, NEVER)]
+    ),
+    "who looks meanwhile may see it or not": history(
+        WON, head(2, 3, 6), head(3, 3, 6, seen(1)), read(4, 3, 6, CONTENTS["x"]), acts=[LANDED]
+    ),
+    "who looks while it is removed may see it or not": history(
+        WON,
+        remove(2, 11, 20),
+        head(3, 12, 19),
+        head(4, 12, 19, seen(1)),
+        acts=[LANDED, removal(13, 15, "e-w1", 2)],
+    ),
+    "a lost write lands late, and nobody was told that it would not": history(
+        create(1, 0, 10, UNKNOWN), head(2, 11, 12), head(3, 21, 22, seen(1)), acts=[landing(15, 16, 1)]
+    ),
+    "a conflict, a removal, and the late request brings it back": history(
+        WON,
+        create(2, 1, 9, told("exists", seen(1))),
+        remove(3, 11, 14),
+        head(4, 21, 22, seen(2)),
+        acts=[LANDED, removal(12, 13, "e-w1", 3), landing(15, 16, 2)],
+    ),
+    "who has died may have won": history(create(1, 0, NEVER, None), head(2, 11, 12, seen(1)), acts=[LANDED]),
+    "two callers of one id and the same bytes": history(
+        create(1, 0, 10, told("created", seen("mine")), write_id="mine"),
+        create(2, 0, 10, told("created", seen("mine")), write_id="mine"),
+        acts=[landing(4, 5, "mine")],
+    ),
+    "one id with other bytes is a conflict": history(
+        create(1, 0, 10, told("created", seen("mine")), write_id="mine"),
+        create(2, 0, 10, told("exists", seen("mine")), "y", write_id="mine"),
+        acts=[landing(4, 5, "mine")],
+    ),
+    "a name that another wrote under is not judged by what landed": history(
+        create(1, 0, 10, told("not written"), write_id="mine"),
+        create(2, 11, 20, told("created", seen("mine")), write_id="mine"),
+        acts=[landing(14, 15, "mine")],
+    ),
+    "equal bytes of another": history(WON, create(2, 11, 20, told("same", seen(1))), acts=[LANDED]),
+    "a stream that was cut short": history(WON, read(2, 11, 12, CONTENTS["x"][:5], whole=False), acts=[LANDED]),
+    "a listing may be stale": history(WON, scan(2, 11, 12), acts=[LANDED]),
+    "a fresh listing": history(WON, scan(2, 11, 12, seen(1)), acts=[LANDED], fresh_listings=True),
+    "left uploads that were named": history(
+        create(1, 0, 10, UNKNOWN),
+        create(2, 0, 10, Told("not written", notes=("upload u2 of 'k' is left open",))),
+        create(3, 0, 10, Told("not written", notes=("opening an upload of 'k' was not answered",))),
+        create(4, 0, NEVER, None),
+        left=[LeftUpload("k", f"u{number}", number) for number in (1, 2, 3, 4)],
+    ),
+    "a removal that was sent twice finds nothing": history(
+        WON, remove(2, 11, 14, "absent"), head(3, 15, 16), acts=[LANDED, removal(12, 13, "e-w1", 2)]
+    ),
+    "data of its own that fails": history(
+        Call(1, "A", Asked("create", "k", content="x", sound=False), 0, 9, told("not written"), ("w1",)), faults=0
+    ),
+    "nothing at all": history(),
+}
+
+
+def test_there_is_a_violation_of_every_law() -> None:
+    assert sorted(BROKEN) == sorted(law.__name__ for law in LAWS)
+
+
+@pytest.mark.parametrize(
+    ("law", "one"), [pytest.param(law, each, id=law) for law, several in BROKEN.items() for each in several]
+)
+def test_a_violation_is_found_and_named(law: str, one: History) -> None:
+    assert law in {violation.law for violation in check(one)}
+
+
+@pytest.mark.parametrize("name", LEGAL)
+def test_what_is_legal_is_not_blamed(name: str) -> None:
+    assert check(LEGAL[name]) == []
+
+
+def test_a_violation_says_which_calls_show_it() -> None:
+    found = [each for each in check(history(WON, head(2, 11, 12), acts=[LANDED])) if each.law == "what_is_there_stays"]
+    assert found[0].calls == (1, 2)
+    assert str(found[0]) == "what_is_there_stays: 'k': object e-w1 was there, then not there (#1, #2)"
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_every_law_says_why(law: object) -> None:
+    assert len((law.__doc__ or "").split()) > 9
