@@ -75,20 +75,41 @@ class Creation(Resolver):
         try:
             write = self.run(write)
         except BaseException as exc:
-            if self.write is not None and (self.write.suspect or self.write.doing is Doing.COMMIT):
-                attach_ticket(exc, str(self.ticket()))
-                exc.add_note(f"{self.target.key!r} may have been written: settle(ticket_of(error)) tells")
-            else:
-                self._clean_up(tries=1)
-                exc.add_note(f"{self.target.key!r} was not written")
-            for note in self.notes:
-                exc.add_note(note)
+            self._interrupted(exc)
             raise
-        self._clean_up(tries=_ABORT_TRIES)
+        try:
+            self._clean_up(tries=_ABORT_TRIES)
+        except BaseException as exc:
+            self._note_upload("aborting it was interrupted")
+            self._tell(exc, in_doubt=write.verdict not in (Verdict.NOT_WRITTEN, Verdict.EXISTS))
+            raise
         if write.verdict is not Verdict.NOT_WRITTEN:
             return self.conclude(write)
         with note_failed_data(self.target.key, self.target.store_url):
             return self.conclude(write)
+
+    def _interrupted(self, exc: BaseException) -> None:
+        write = self.write
+        if write is not None and write.in_doubt:
+            self._note_upload("it may be wanted to settle")
+            self._tell(exc, in_doubt=True)
+            return
+        if write is not None and write.doing is Doing.BEGIN and self.upload_id is None:
+            self._note_lost_upload()
+        try:
+            self._clean_up(tries=1)
+        except BaseException:  # noqa: BLE001 - a second Ctrl-C; the first is on its way already
+            self._note_upload("aborting it was interrupted")
+        self._tell(exc, in_doubt=False)
+
+    def _tell(self, exc: BaseException, *, in_doubt: bool) -> None:
+        if in_doubt:
+            attach_ticket(exc, str(self.ticket()))
+            exc.add_note(f"{self.target.key!r} may have been written: settle(ticket_of(error)) tells")
+        else:
+            exc.add_note(f"{self.target.key!r} was not written")
+        for note in self.notes:
+            exc.add_note(note)
 
     def do(self, doing: Doing) -> Answer:
         match doing:
@@ -120,7 +141,7 @@ class Creation(Resolver):
             return Answer.EXISTS
         answer = self._send(self._begin_now)
         if answer is Answer.LOST:
-            self.notes.append(f"opening an upload of {self.target.key!r} was not answered: one may be left open")
+            self._note_lost_upload()
         return answer if answer in _BEGIN_ANSWERS else Answer.REFUSED
 
     def _begin_now(self) -> None:
@@ -257,10 +278,14 @@ class Creation(Resolver):
                     continue
                 break
             self.upload_id = None
+        self._note_upload(f"aborting it failed: {trouble}")
+
+    def _note_upload(self, why: str) -> None:
         if self.upload_id is not None:
-            self.notes.append(
-                f"upload {self.upload_id} of {self.target.key!r} is left open: aborting it failed: {trouble}"
-            )
+            self.notes.append(f"upload {self.upload_id} of {self.target.key!r} is left open: {why}")
+
+    def _note_lost_upload(self) -> None:
+        self.notes.append(f"opening an upload of {self.target.key!r} was not answered: one may be left open")
 
 
 def answer_for(signal: signals.Signal) -> Answer:

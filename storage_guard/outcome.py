@@ -121,6 +121,13 @@ class Write:
     def decided(self) -> bool:
         return self.verdict is not None
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether ours may be there, or may yet appear, if nobody asks any further."""
+        if self.suspect or self.doing is Doing.COMMIT:
+            return True
+        return (self.begun or not self.multipart) and self.doing not in (Doing.BEGIN, Doing.PARTS)
+
 
 def start(*, multipart: bool, if_exists: IfExists = "error", named: bool = False, rewindable: bool = True) -> Write:
     """A write of which nothing was sent yet."""

@@ -15,7 +15,7 @@ from storage_guard.body import Body, Source, open_source
 from storage_guard.clock import Clock, SystemClock
 from storage_guard.creation import Creation, Progress, note_failed_data
 from storage_guard.driver import Driver
-from storage_guard.errors import GuaranteeMissing, GuaranteeWarning, NotWritten, Unsupported
+from storage_guard.errors import GuaranteeMissing, GuaranteeWarning, NotWritten, OutcomeUnknown, Unsupported
 from storage_guard.model import (
     Capabilities,
     Guarantee,
@@ -154,8 +154,8 @@ class Store:
         Raises ObjectExists; OutcomeUnknown (with a ticket for `settle`); GuaranteeMissing, before the first byte, for
         a store that would not keep the promise; GuaranteeBroken; InvalidKey and Unsupported (metadata, options) for
         what the store cannot hold; AccessDenied, ChecksumMismatch, SourceChanged, StoreUnavailable or NotWritten
-        itself, all meaning that nothing was written; TypeError for data that is not bytes. What a caller's own
-        iterable, file or `progress` raises passes through with a note. Any exception that interrupts a commit,
+        itself, all meaning that this call has written nothing; TypeError for data that is not bytes. What a caller's
+        own iterable, file or `progress` raises passes through with a note. Any exception that interrupts a commit,
         KeyboardInterrupt included, carries a ticket: `ticket_of(exception)`.
         """
         full_key = self._access.full(key)
@@ -201,12 +201,20 @@ class Store:
         asked = ticket.parse(settle_ticket)
         if asked.store_url != self.url:
             raise ValueError(f"this ticket is about {asked.store_url}, and this store is {self.url}")
-        can = self._known()
+        full_key = self._access.full(asked.key)
+        try:
+            can = self._known()
+        except NotWritten as exc:
+            # That the store cannot be examined says nothing about a write that was sent before.
+            raise OutcomeUnknown(
+                f"{asked.key!r} in {self.url}: our object may be there, or may yet appear: {exc}",
+                key=asked.key,
+                ticket=settle_ticket,
+                write_id=asked.write_id,
+            ) from exc
         vouch = can.finish if asked.upload_id else can.put
         guarantee: Guarantee = "documented" if vouch == "documented" else "trusted"  # nothing is written: no refusal
-        target = self._target(
-            asked.key, self._access.full(asked.key), asked.write_id, can, guarantee, named=asked.named
-        )
+        target = self._target(asked.key, full_key, asked.write_id, can, guarantee, named=asked.named)
         return Settling(target, self._access.patience(deadline_s), asked).settle()
 
     def remove(self, key: str, *, etag: str | None = None) -> None:

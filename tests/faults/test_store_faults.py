@@ -44,6 +44,7 @@ from storage_guard.testing import (
     Request,
     answers,
 )
+from storage_guard.ticket import Ticket, parse
 
 T = TypeVar("T")
 LIMITS = Limits(
@@ -135,6 +136,25 @@ class World:
             case _:
                 pytest.fail(f"unexpected: {told!r}")
         return type(told).__name__
+
+    def interrupt(self) -> bool:
+        """Create until Ctrl-C; whether it carried a ticket. What it did not reach is judged as ever."""
+        try:
+            told = self.create()
+        except KeyboardInterrupt as exc:
+            ticket = ticket_of(exc)
+            for upload in self.inner.scan_uploads(""):
+                assert any(upload.upload_id in note or "may be left open" in note for note in exc.__notes__)
+            if ticket is not None:
+                unknown = OutcomeUnknown("", ticket=ticket, write_id=parse(ticket).write_id)
+                self.settle(unknown)
+                return True
+            assert self.at_key() in (None, RIVAL)
+            self.driver.deliver()
+            assert self.at_key() in (None, RIVAL), "no doubt, and then it appeared"
+        else:
+            self.judge(told)
+        return False
 
     def settle(self, told: OutcomeUnknown) -> None:
         assert told.ticket is not None
@@ -317,11 +337,31 @@ def test_visible_but_not_durable_is_unknown_and_settle_does_not_make_it_certain(
 
 
 class Interrupted(Fault):
-    """Ctrl-C just after the store has acted."""
+    """Ctrl-C just after the store has acted, or just before."""
+
+    def __init__(self, *, acts: bool = True) -> None:
+        self._acts = acts
 
     def strike(self, request: Request[T], /) -> T:
-        request.act()
+        if self._acts:
+            request.act()
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["refuses-at-begin", "refuses-at-finish"])
+@pytest.mark.parametrize("multipart", [False, True], ids=["one-request", "multipart"])
+def test_ctrl_c_at_any_call_is_told_truly_behind_any_fault(multipart: bool, early: bool) -> None:
+    seen: set[bool] = set()
+    for faults in sequences(MULTIPART if multipart else SINGLE):
+        for acts in (False, True):
+            world = World(faults[:-1], multipart=multipart, early=early)
+            world.driver.plan(faults[-1][0], [Interrupted(acts=acts)])
+            try:
+                seen.add(world.interrupt())
+            except BaseException as exc:
+                exc.add_note(f"faults: {faults[:-1]}, then Ctrl-C at {faults[-1][0]}, acted: {acts}")
+                raise
+    assert seen >= {True, False}
 
 
 @pytest.mark.parametrize("multipart", [False, True])
@@ -355,6 +395,18 @@ def test_a_bug_in_a_driver_during_a_commit_passes_through_with_a_ticket() -> Non
     ticket = ticket_of(caught.value)
     assert ticket is not None
     assert world.store.settle(ticket).resolved
+
+
+def test_a_settle_that_cannot_examine_the_store_says_nothing_about_the_write() -> None:
+    world = World([], multipart=False, early=True)
+    receipt = world.store.create("k", OURS)
+    ticket = str(Ticket(world.store.url, "k", str(receipt.write_id)))
+    world.driver.plan("capabilities", [REFUSED])
+    stranger = Store(world.driver, clock=FakeClock())
+    with pytest.raises(OutcomeUnknown) as caught:
+        stranger.settle(ticket)
+    assert caught.value.ticket == ticket
+    assert stranger.settle(ticket).outcome == "created"
 
 
 def test_an_abort_that_fails_is_told_beside_the_real_error() -> None:
