@@ -37,6 +37,7 @@ from storage_guard.testing import (
     DriverContract,
     FakeClock,
     Fault,
+    HistoryContract,
     faulty,
     race_processes,
     winners,
@@ -44,13 +45,20 @@ from storage_guard.testing import (
 from third_party.guard_sqlite import SQLiteDriver, open_url
 
 
+@pytest.fixture
+def make_driver(tmp_path: Path) -> Callable[[], Driver]:
+    return lambda: SQLiteDriver(str(tmp_path / "objects.db"))
+
+
 class TestSQLite(DriverContract):
     race_rounds = 15  # the primary key does not tire
     listed_keys = 110  # more than a page
 
-    @pytest.fixture
-    def make_driver(self, tmp_path: Path) -> Callable[[], Driver]:
-        return lambda: SQLiteDriver(str(tmp_path / "objects.db"))
+
+class TestHistories(HistoryContract):
+    histories = 20
+    free_histories = 10
+    fresh_listings = True
 
 
 def put(driver: SQLiteDriver, contender: int, number: int) -> int:
