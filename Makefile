@@ -12,7 +12,7 @@ BIN = $(VENV)/bin
 .PHONY: demo test soak check format clean
 
 demo: $(VENV)/.core
-	$(BIN)/python -m storage_guard.demo $(FILE)
+	$(BIN)/python -m storage_guard.demo $(if $(FILE),'$(FILE)')
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 DEADLINE_S = 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Access:
     """`prefix` is empty or ends with a slash; keys of users are relative to it, keys of the driver are whole."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import Protocol
 
@@ -25,4 +24,6 @@ class SystemClock:
         time.sleep(seconds)  # noqa: TID251 - the one place that sleeps
 
     def chance(self) -> float:
+        import random  # noqa: PLC0415 - drags hashlib in, and few writes are ever repeated
+
         return random.random()  # noqa: S311 - spreads retries, guards nothing

@@ -1,12 +1,16 @@
-"""The nouns: what an object, a part, an upload and a store's limits are. Plain values, no behaviour, no I/O."""
+"""The nouns: what an object, a part, an upload and a store's limits are. Plain values, no behaviour, no I/O.
+
+Slots where a listing makes very many; they make each class slower to import.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
-from urllib.parse import quote_from_bytes
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -20,7 +24,7 @@ Guarantee = Literal["documented", "raced", "probed", "trusted"]
 Versioning = Literal["never", "enabled", "suspended", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checksum:
     """A checksum of an object's or a part's bytes; `value` in lower-case hexadecimal."""
 
@@ -28,7 +32,7 @@ class Checksum:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Encryption:
     """Server-side encryption. `key_id` names a key of the service's, `customer_key` is one the service forgets."""
 
@@ -37,7 +41,7 @@ class Encryption:
     customer_key: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Retention:
     """Until when the service itself refuses to remove the object."""
 
@@ -46,7 +50,7 @@ class Retention:
     legal_hold: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ObjectOptions:
     """What travels with the bytes. A backend that cannot do one of these refuses it, it is never dropped.
 
@@ -69,7 +73,7 @@ class ObjectOptions:
     expected_bucket_owner: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WriteMeta:
     """What is stored beside the bytes: whose write it is (`write_id`) and the caller's options."""
 
@@ -122,7 +126,7 @@ class Part:
     checksum: Checksum | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Upload:
     """An open multipart upload: invisible, possibly billed, until it is finished or aborted."""
 
@@ -131,7 +135,7 @@ class Upload:
     started: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """What the service accepts. Parts are numbered 1 to `max_parts`; the last may be smaller than `min_part_bytes`."""
 
@@ -144,7 +148,7 @@ class Limits:
     equal_parts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Location:
     """Where a driver's keys live: `container` is the bucket, the root folder, or the name of a memory store."""
 
@@ -155,6 +159,8 @@ class Location:
 
     def url(self, key: str = "") -> str:
         """The address of `key` for people and logs: percent-encoded, never with credentials."""
+        from urllib.parse import quote_from_bytes  # noqa: PLC0415 - a twentieth of the whole import
+
         path = "/".join(piece for piece in (self.container.rstrip("/"), self.prefix.strip("/"), key) if piece)
         if self.container.startswith("/") and not path.startswith("/"):
             path = f"/{path}"  # the root folder itself
@@ -166,7 +172,7 @@ class Location:
         return (self.scheme, self.endpoint) == (other.scheme, other.endpoint)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ObjectRef:
     """An object to read or copy, perhaps of another bucket. A given `etag` or `version_id` pins it."""
 
@@ -176,7 +182,7 @@ class ObjectRef:
     etag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Capabilities:
     """What is known of a store without writing to it.
 
@@ -195,7 +201,7 @@ class Capabilities:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Receipt:
     """What `create` and `settle` answer when the object is there as the caller wants it.
 

@@ -15,7 +15,7 @@ class TooLarge(ValueError):
     """No way of cutting fits the store's limits."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """One request (`part_bytes` None), or parts of `part_bytes` each, the last one perhaps smaller."""
 

@@ -10,7 +10,6 @@ from storage_guard.store import Store
 
 GROUP = "storage_guard.drivers"
 _SCHEME = re.compile(r"([a-z][a-z0-9]*)://")
-_EXTRAS = {"oss": "oss", "s3": "s3"}
 # `driver` and `prefix` come from the URL.
 _STORE_OPTIONS = frozenset(inspect.signature(Store).parameters) - {"driver", "prefix"}
 
@@ -38,11 +37,12 @@ def _opener(scheme: str) -> Any:
     found = {point.name: point for point in entry_points(group=GROUP)}
     if scheme not in found:
         raise ValueError(f"no backend for {scheme}://; installed are {', '.join(sorted(found)) or 'none'}")
+    point = found[scheme]
     try:
-        return found[scheme].load()
+        return point.load()
     except ModuleNotFoundError as exc:
-        if scheme not in _EXTRAS:
-            raise
+        # By convention the extra is called as the scheme is.
+        owner = point.dist.name if point.dist else "storage-guard"
         raise ModuleNotFoundError(
-            f"{scheme}:// needs {exc.name}: pip install 'storage-guard[{_EXTRAS[scheme]}]'", name=exc.name
+            f"{scheme}:// needs {exc.name}: pip install '{owner}[{scheme}]'", name=exc.name
         ) from exc

@@ -28,7 +28,7 @@ _ABOUT_QUESTIONS: dict[type[signals.Signal], Answer] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     """One key of one store, and whose write it is about. `key` is the caller's, `full_key` the driver's."""
 

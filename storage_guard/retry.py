@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from storage_guard.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RetryPolicy:
     """Exponential backoff with full jitter, which spreads a herd of clients best.
 

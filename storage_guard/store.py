@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -40,7 +40,6 @@ from storage_guard.resolve import Settling, Target
 from storage_guard.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    import os
     from typing import Self
 
     from typing_extensions import Buffer
@@ -176,7 +175,7 @@ class Store:
             plan, first = self._plan(source, key, can)
             guarantee = self._vouch(can.finish if plan.multipart else can.put, can, key)
             target = self._target(
-                key, full_key, write_id or secrets.token_hex(16), can, guarantee, named=write_id is not None
+                key, full_key, write_id or os.urandom(16).hex(), can, guarantee, named=write_id is not None
             )
             meta = WriteMeta(target.write_id, chosen)
             write = outcome.start(

@@ -139,21 +139,24 @@ class World:
 
     def interrupt(self) -> bool:
         """Create until Ctrl-C; whether it carried a ticket. What it did not reach is judged as ever."""
+        interrupt: KeyboardInterrupt | None = None
         try:
             told = self.create()
         except KeyboardInterrupt as exc:
-            ticket = ticket_of(exc)
-            for upload in self.inner.scan_uploads(""):
-                assert any(upload.upload_id in note or "may be left open" in note for note in exc.__notes__)
-            if ticket is not None:
-                unknown = OutcomeUnknown("", ticket=ticket, write_id=parse(ticket).write_id)
-                self.settle(unknown)
-                return True
-            assert self.at_key() in (None, RIVAL)
-            self.driver.deliver()
-            assert self.at_key() in (None, RIVAL), "no doubt, and then it appeared"
+            interrupt = exc
         else:
             self.judge(told)
+        if interrupt is None:
+            return False
+        ticket = ticket_of(interrupt)
+        for upload in self.inner.scan_uploads(""):
+            assert any(upload.upload_id in note or "may be left open" in note for note in interrupt.__notes__)
+        if ticket is not None:
+            self.settle(OutcomeUnknown("", ticket=ticket, write_id=parse(ticket).write_id))
+            return True
+        assert self.at_key() in (None, RIVAL)
+        self.driver.deliver()
+        assert self.at_key() in (None, RIVAL), "no doubt, and then it appeared"
         return False
 
     def settle(self, told: OutcomeUnknown) -> None:
