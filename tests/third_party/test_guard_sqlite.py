@@ -51,13 +51,13 @@ def make_driver(tmp_path: Path) -> Callable[[], Driver]:
 
 
 class TestSQLite(DriverContract):
-    race_rounds = 15  # the primary key does not tire
+    race_rounds = 10  # the primary key does not tire
     listed_keys = 110  # more than a page
 
 
 class TestHistories(HistoryContract):
-    histories = 20
-    free_histories = 10
+    histories = 10
+    free_histories = 5
     fresh_listings = True
 
 
