@@ -400,6 +400,20 @@ def test_a_bug_in_a_driver_during_a_commit_passes_through_with_a_ticket() -> Non
     assert world.store.settle(ticket).resolved
 
 
+def test_settle_calls_an_upload_back_and_is_sure_then() -> None:
+    faults: list[tuple[Member, Fault | None]] = [("finish_new", LATE), *[("abort", LOST_BEFORE) for _ in range(1000)]]
+    world = World(faults, multipart=True, early=True)
+    told = world.create()
+    assert isinstance(told, OutcomeUnknown)
+    assert told.ticket is not None
+    assert len(list(world.inner.scan_uploads(""))) == 1
+    with pytest.raises(NotWritten):
+        Store(world.inner, clock=FakeClock()).settle(told.ticket)
+    assert list(world.inner.scan_uploads("")) == []
+    world.driver.deliver()
+    assert world.at_key() is None
+
+
 def test_a_settle_that_cannot_examine_the_store_says_nothing_about_the_write() -> None:
     world = World([], multipart=False, early=True)
     receipt = world.store.create("k", OURS)
