@@ -92,8 +92,8 @@ class Client(Protocol):
         """Wait for a turn; the fault that the request meets."""
         ...
 
-    def pause(self) -> None:
-        """Wait for a turn, in the middle of a request."""
+    def pause_in_body(self) -> None:
+        """Others may have their turn, in the middle of a request."""
         ...
 
     def later(self, perform: Callable[[], object], /) -> None:
@@ -123,7 +123,7 @@ class ClientEnd(FaultyDriver):
     ) -> T:
         fault = self._client.arrive(member)
         if member == "put_new" and body is not None:
-            body = _PausingBody(body, self._client.pause)
+            body = _PausingBody(body, self._client.pause_in_body)
         if fault is None:
             return super()._pass(member, perform, key=key, upload_id=upload_id, body=body)
         self.plan(member, [_Postponing(fault, self._client.later)])

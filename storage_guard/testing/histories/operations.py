@@ -43,8 +43,8 @@ class Desk(Protocol):
         ...
 
     @property
-    def etags(self) -> Mapping[str, str]:
-        """The last etag that this client was told of each key."""
+    def etags(self) -> Mapping[str, Sequence[str]]:
+        """The etags that this client was told of each key, in order."""
         ...
 
     def another_store(self) -> Store:
@@ -188,7 +188,7 @@ class Read(Operation):
     def ready(self, desk: Desk) -> Operation | None:
         if not self.pinned:
             return self
-        return Read(self.key, self.start, self.stop, pinned=True, etag=desk.etags.get(self.key))
+        return replace(self, etag=desk.etags.get(self.key, (None,))[-1])
 
     @property
     def asked(self) -> Asked:
@@ -237,12 +237,16 @@ class Scan(Operation):
 
 @dataclass(frozen=True)
 class Remove(Operation):
+    """`pinned`: to the last etag that this client was told, or to the first, which may be long out of date."""
+
     key: str
-    pinned: bool = False
+    pinned: Literal["first", "last"] | None = None
     etag: str | None = None
 
     def ready(self, desk: Desk) -> Operation | None:
-        return Remove(self.key, pinned=True, etag=desk.etags.get(self.key)) if self.pinned else self
+        if self.pinned is None:
+            return self
+        return replace(self, etag=desk.etags.get(self.key, (None,))[0 if self.pinned == "first" else -1])
 
     @property
     def asked(self) -> Asked:

@@ -98,7 +98,7 @@ class Player:
         self._end = StoreEnd(driver, record)
         self._driver = ClientEnd(self._end, self)
         self._store = self.another_store()
-        self._etags: dict[str, str] = {}
+        self._etags: dict[str, list[str]] = {}
         self._number = -1
         self._requests = 0
         self._examinations = 0
@@ -117,7 +117,7 @@ class Player:
         return self._record.tickets
 
     @property
-    def etags(self) -> Mapping[str, str]:
+    def etags(self) -> Mapping[str, Sequence[str]]:
         return self._etags
 
     def another_store(self) -> Store:
@@ -131,7 +131,7 @@ class Player:
     # For the client's end of the driver
 
     def arrive(self, member: Member, /) -> Fault | None:
-        self.pause()
+        self._pause()
         if member == "capabilities":  # only the first operation of a Store asks: the others' requests count from 0
             self._examinations += 1
             request = -self._examinations
@@ -146,7 +146,11 @@ class Player:
         self._record.struck[self._number, request] = name
         return TROUBLES[name]
 
-    def pause(self) -> None:
+    def pause_in_body(self) -> None:
+        if self._script.pauses:
+            self._pause()
+
+    def _pause(self) -> None:
         if self.gate is not None:
             self.gate(self._number)
         elif self.late and self._chance.random() < _DELIVERY_RATE:
@@ -210,7 +214,9 @@ class Player:
         )
         if told.ticket is not None and asked.about is None:
             self._record.tickets.append((number, asked.key, told.ticket))
-        self._etags |= {seen.key: seen.etag for seen in told.seen if seen.etag is not None}
+        for seen in told.seen:
+            if seen.etag is not None:
+                self._etags.setdefault(seen.key, []).append(seen.etag)
 
 
 @dataclass(frozen=True)

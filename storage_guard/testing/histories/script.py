@@ -47,7 +47,7 @@ class Script:
     seed where they are None; a script that was played says them all.
 
     `spared` are faults that are not drawn. `shared`: the clients are threads of one program, with one driver;
-    otherwise each has its own.
+    otherwise each has its own. `pauses`: others have a turn before a put reads its body.
     """
 
     seed: int
@@ -55,6 +55,7 @@ class Script:
     fault_rate: float = 0.0
     restless: float = 1.0  # how often another client goes on
     shared: bool = False
+    pauses: bool = True
     spared: Sequence[tuple[Member, str]] = ()
     faults: Mapping[tuple[int, int], str] | None = None
     turns: tuple[Turn, ...] | None = None
@@ -86,14 +87,16 @@ class Mix:
 
     `weights`: how often each kind of operation is drawn. Half of the histories have no removals, and as many rates of
     faults are tried as are named; those without any fault are held to stricter laws. `spared`: what a member is not to
-    meet, such as `("put_new", "BROKEN")`.
+    meet, such as `("put_new", "BROKEN")`. `pauses`: others have a turn when a put is about to read its body; not for a
+    driver that holds a lock meanwhile.
     """
 
     operations: int = 50
     clients: tuple[int, int] = (2, 4)
-    keys: tuple[int, int] = (1, 8)
+    keys: tuple[int, int] = (1, 24)
     fault_rates: tuple[float, ...] = (0.0, 0.05, 0.15, 0.3)
     spared: Sequence[tuple[Member, str]] = ()
+    pauses: bool = True
     weights: Mapping[str, float] = field(
         default_factory=lambda: {
             "create": 10.0,
@@ -113,8 +116,7 @@ def draw(seed: int, mix: Mix, part_bytes: int) -> Script:
     clients = rng.randint(*mix.clients)
     keys = [f"k{number}" if number % 3 else f"dir/k{number}" for number in range(rng.randint(*mix.keys))]
     weights = dict(mix.weights)
-    if rng.random() < 0.5:
-        weights["remove"] = 0.0
+    weights["remove"] = weights.get("remove", 0.0) * rng.choice((0, 0, 1, 3))
     named = rng.random() * 0.5
     number = 0
     all_steps: list[list[Step]] = [[] for _ in range(clients)]
@@ -133,6 +135,7 @@ def draw(seed: int, mix: Mix, part_bytes: int) -> Script:
         fault_rate=rng.choice(mix.fault_rates),
         restless=rng.choice((0.1, 0.5, 1.0)),
         shared=rng.random() < 0.3,
+        pauses=mix.pauses,
         spared=tuple(mix.spared),
     )
 
@@ -172,7 +175,7 @@ def _stream(rng: random.Random, key: str, named: float, part_bytes: int) -> Oper
 
 def _remove(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
     del named, part_bytes
-    return Remove(key, pinned=rng.random() < 0.4)
+    return Remove(key, rng.choice((None, None, "first", "last")))
 
 
 def _settle(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:

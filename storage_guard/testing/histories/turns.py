@@ -43,7 +43,8 @@ class Turnstile:
         turns = -1
         while not self._over.wait(stuck_s):
             if turns == self._turns:
-                raise TimeoutError(f"a turn has not ended in {stuck_s} s: does a call wait for another one's end?")
+                why = "does the driver hold a lock while it reads a body? (pauses=False)"
+                raise TimeoutError(f"a turn has not ended in {stuck_s} s: {why}")
             turns = self._turns
         if self.failure is not None:
             raise self.failure
