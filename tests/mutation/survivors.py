@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 SURVIVORS: dict[str, dict[str, str]] = {
+    "outcome": {
+        "Write: False: True": "`named`: `start` and `resume` always say it",
+        "Write: True: False": "`rewindable`: `start` and `resume` always say it",
+        "Write: False: True (7)": "`ours`: said whenever COMPARE is next",
+        "Write: Why.LOST: GONE": "`why`: said whenever HEAD or ABORT is next",
+        "step: if write.pause: always True": "taking away a pause that is not there saves only time",
+        "_committed: replace(write, doing=Doing.HEAD, why=Why.REPLAY): without why": (
+            "a replay follows a lost finish, and an absent object means the same behind both"
+        ),
+    },
     "plan": {
         "plan_known: needed_bytes > MiB: Gt as GtE": "a whole MiB is rounded up to itself",
     },

@@ -1,7 +1,7 @@
 """The table of planted defects: what would be wrong, and the law that finds it.
 
-Each row spoils one passage of the library in memory and runs the tests that are to notice; the first one that fails must
-be the law that stands in the row. (`python tests/mutation/run.py` asks the same of every small change of the core.)
+Each row spoils one passage of the library in memory and runs the tests that are to notice; the first one that fails
+must be the law that stands in the row. (`python tests/mutation/run.py` asks it of every small change of the core.)
 Planted *drivers* stand in tests/contract/test_calibration.py and tests/properties/test_histories.py, planted disks in
 tests/faults/test_local_forgetting.py, and defects of the state machine in tests/properties/test_outcome_worlds.py.
 """
@@ -150,16 +150,16 @@ TABLE = (
     Planted(
         "the file is not synced",
         "storage_guard_local.publish",
-        "                self._system.fsync(staged.fd)\n            except OSError as exc:\n                staged.spoilt",
-        "                pass\n            except OSError as exc:\n                staged.spoilt",
+        "                self._system.fsync(staged.fd)\n            except OSError as exc:\n                staged.sp",
+        "                pass\n            except OSError as exc:\n                staged.sp",
         "faults/test_local_disks.py",
         "test_data_and_attributes_are_synced_before_the_link_and_the_folder_after",
     ),
     Planted(
         "the folder is not synced",
         "storage_guard_local.publish",
-        "                self._folders.sync(place)\n            except OSError as exc:\n                message",
-        "                pass\n            except OSError as exc:\n                message",
+        "                self._folders.sync(place)\n            except OSError as exc:\n                mess",
+        "                pass\n            except OSError as exc:\n                mess",
         "faults/test_local_disks.py",
         "test_data_and_attributes_are_synced_before_the_link_and_the_folder_after",
     ),
@@ -191,8 +191,8 @@ TABLE = (
     Planted(
         "a finish does not wait for its writers",
         "storage_guard_local.uploads",
-        "            with self._turn:\n                self._turn.wait_for(lambda: not self._writing)\n            yield",
-        "            yield",
+        "self._turn.wait_for(lambda: not self._writing)\n            yield",
+        "pass\n            yield",
         "unit/test_local_driver.py",
         "test_a_finish_waits_for_a_writer_that_is_late",
     ),
