@@ -14,6 +14,9 @@ from storage_guard.driver import Checksum, ObjectOptions, Unsupported, WriteMeta
 from storage_guard.names import check_write_id
 
 ATTRIBUTE = "user.storage_guard"
+# Set when the object, its name and the folders above were synced. The mark itself never is: where it is missing,
+# whoever needs to know syncs again.
+SYNCED = "user.storage_guard.synced"
 
 _HEADERS = ("content_type", "cache_control", "content_disposition", "content_encoding", "content_language")
 _REFUSED = tuple(each.name for each in fields(ObjectOptions) if each.name not in (*_HEADERS, "metadata"))

@@ -34,11 +34,11 @@ from storage_guard.driver import (
 from storage_guard_local import copies, listing
 from storage_guard_local.attributes import check_options
 from storage_guard_local.folders import Folders, Place
-from storage_guard_local.objects import etag_of, look, open_object
+from storage_guard_local.objects import etag_of, look, open_at, open_object
 from storage_guard_local.publish import Publisher, write_all
 from storage_guard_local.staging import Staged, Staging
 from storage_guard_local.syscalls import System
-from storage_guard_local.trouble import lost, refused, refusing
+from storage_guard_local.trouble import CANNOT_SYNC, lost, refused, refusing
 from storage_guard_local.uploads import OpenUpload, Uploads
 
 _MOST_BYTES = 2**63 - 1
@@ -256,6 +256,7 @@ class LocalDriver:
                 self._folders.tidy(place)
                 raise
             self._folders.leave(place)
+            upload.place.keep()
             self._end(upload_id, upload)
             return info
 
@@ -285,7 +286,35 @@ class LocalDriver:
         if opened is None:
             return None
         with opened:
-            return opened.info()
+            info = opened.info()
+            if not self._durable or info.write_id is None or opened.is_synced():
+                return info
+        return self._head_synced(key, info)
+
+    def _head_synced(self, key: str, found: ObjectInfo) -> ObjectInfo | None:
+        """Outcomes are judged by `head`: what a writer published and did not live to sync is synced before it counts.
+
+        Where that is impossible, no create is ever reported as durable, and the object is shown as it is.
+        """
+        try:
+            place = self._folders.find_synced(key)
+        except Refused:
+            return found  # a folder that may not be opened, in which we could not create either
+        if place is None:
+            return None
+        try:
+            opened = open_at(place, self._system)
+            if opened is None:
+                return None
+            with opened:
+                try:
+                    self._publisher.make_durable(place, opened)
+                except OSError as exc:
+                    if exc.errno not in CANNOT_SYNC:
+                        raise refused(exc, f"{key!r} is there, but cannot be synced") from exc
+                return opened.info()
+        finally:
+            self._folders.leave(place)
 
     def read(self, key: str, start: int, stop: int, etag: str | None, /) -> bytes:
         if not 0 <= start <= stop:

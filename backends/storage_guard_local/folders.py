@@ -39,6 +39,11 @@ class Place:
         self.made: set[int] = set()
         self.roots_made: list[str] = []
 
+    def keep(self) -> None:
+        """The folders that were made for it hold an object now."""
+        self.made.clear()
+        self.roots_made.clear()
+
 
 class Folders:
     """The folders below one root. Thread-safe; `_lock` guards the two sets."""
@@ -52,6 +57,7 @@ class Folders:
         self._anchored: set[tuple[int, int]] = set()
         # The root and its parents, as far as they were missing and are not yet synced into their parents.
         self._floating: set[str] = set()
+        self._climbed = False
 
     # Opening
 
@@ -66,7 +72,14 @@ class Folders:
 
     def find_synced(self, key: str) -> Place | None:
         """As `find`, with a folder that can be synced."""
-        return self.find(key, flags=_READ)
+        place = self.find(key, flags=_READ)
+        if place is not None:
+            try:
+                self._identify(place)
+            except BaseException:
+                self.leave(place)
+                raise
+        return place
 
     def open_folder(self, folders: Sequence[str], *, flags: int = _READ, refuse_links: bool = False) -> int | None:
         """A descriptor of a folder below the root, None if it is not there. Raises Refused."""
@@ -108,15 +121,18 @@ class Folders:
             except FileNotFoundError:
                 continue  # an empty folder was removed between two steps
             place.fd = fd
-            with refusing("cannot look at a folder"):
-                found = self._system.fstat(fd)
-            place.device = found.st_dev
-            place.identity = (found.st_dev, found.st_ino)
+            self._identify(place)
             if place.made:
                 with self._lock:
                     self._anchored.discard(place.identity)  # another program removed its last bearer
             return
         raise Refused(f"the folders above {place.key!r} are removed as fast as they are made", why="request")
+
+    def _identify(self, place: Place) -> None:
+        with refusing("cannot look at a folder"):
+            found = self._system.fstat(place.fd)
+        place.device = found.st_dev
+        place.identity = (found.st_dev, found.st_ino)
 
     def is_removed(self, place: Place) -> bool:
         """Whether the open folder was removed meanwhile. O_TMPFILE in one is ENOENT or, on ext4, EPERM."""
@@ -271,6 +287,30 @@ class Folders:
             if floating:
                 raise
             # The root was there before us, in a folder that is not ours to open: nothing of ours to sync in it.
+            return
+        if not self._climbed:
+            self._climb(root_fd)
+            self._climbed = True
+
+    def _climb(self, root_fd: int) -> None:
+        """Sync the folders above the root's parent, once: another process may have made them, and died."""
+        fd = self._system.open("..", _READ, dir_fd=root_fd)
+        try:
+            here = self._system.fstat(fd)
+            while True:
+                try:
+                    above = self._system.open("..", _READ, dir_fd=fd)
+                except PermissionError:
+                    return  # not ours to open, so not made by one of us
+                self.close(fd)
+                fd = above
+                found = self._system.fstat(fd)
+                if found.st_dev != here.st_dev or os.path.samestat(found, here):
+                    return  # the root of the disk; a mount is not ours to keep
+                self._system.fsync(fd)
+                here = found
+        finally:
+            self.close(fd)
 
     def _sync_folder(self, path: str, dir_fd: int | None) -> None:
         fd = self._system.open(path, _READ, dir_fd=dir_fd)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from storage_guard.driver import Changed, ObjectInfo, ObjectRef, Refused
-from storage_guard_local.attributes import ATTRIBUTE, Note, decode
+from storage_guard_local.attributes import ATTRIBUTE, SYNCED, Note, decode
 from storage_guard_local.folders import Folders, Place
 from storage_guard_local.syscalls import O_NOFOLLOW, O_NONBLOCK, System
 from storage_guard_local.trouble import refused, refusing
@@ -92,6 +92,14 @@ class Opened:
             if exc.errno in _NO_ATTRIBUTE:
                 return Note()
             raise refused(exc, f"cannot read the attributes of {self.key!r}") from exc
+
+    def is_synced(self) -> bool:
+        """Whether somebody marked it as synced. False when in doubt."""
+        try:
+            self._system.getxattr(self.fd, SYNCED)
+        except OSError:
+            return False
+        return True
 
     def info(self) -> ObjectInfo:
         return describe(self.key, self.found, self.note())

@@ -22,9 +22,9 @@ from storage_guard.driver import (
     Unsynced,
     WriteMeta,
 )
-from storage_guard_local.attributes import ATTRIBUTE, Note, encode, has_options
+from storage_guard_local.attributes import ATTRIBUTE, SYNCED, Note, encode, has_options
 from storage_guard_local.folders import Folders, Place
-from storage_guard_local.objects import describe, look, open_at
+from storage_guard_local.objects import Opened, describe, look, open_at
 from storage_guard_local.staging import NO_LINK, NO_RENAME, Staged, Staging, Way
 from storage_guard_local.syscalls import System
 from storage_guard_local.trouble import SPACE, UNSUPPORTED, lost, name_of, refused, refusing
@@ -113,7 +113,7 @@ class Publisher:
                 failed = exc
             step = Step.DONE if failed is None else self._after(failed, place, staged)
             if step is Step.DONE:
-                return self._sync_published(place, info)
+                return self._sync_published(place, staged, info)
             if step is Step.TAKEN:
                 self.refuse_taken(place, meta)
                 raise Exists(f"{place.key!r} was there, and was removed while we looked", sole=True) from failed
@@ -199,14 +199,31 @@ class Publisher:
         finally:
             named.discard()
 
-    def _sync_published(self, place: Place, info: ObjectInfo) -> ObjectInfo:
+    def _sync_published(self, place: Place, staged: Staged, info: ObjectInfo) -> ObjectInfo:
         if self._durable:
             try:
                 self._folders.sync(place)
             except OSError as exc:
                 message = f"{place.key!r} is there, but its folder could not be synced: {exc.strerror}"
                 raise Unsynced(message, code=name_of(exc)) from exc
+            if info.write_id is not None:
+                self._mark(staged.fd)
         return info
+
+    def make_durable(self, place: Place, opened: Opened) -> None:
+        """Sync an object that somebody published, unless that was done, and the folders above. Raises OSError."""
+        if opened.is_synced():
+            return
+        self._system.fsync(opened.fd)
+        self._folders.sync(place)
+        if opened.note().write_id is not None:  # another program's file gets no attribute of ours
+            self._mark(opened.fd)
+
+    def _mark(self, fd: int) -> None:
+        try:
+            self._system.setxattr(fd, SYNCED, b"")
+        except OSError:
+            pass  # only a hint
 
     def _taken(self, place: Place, meta: WriteMeta) -> Exists | Unsynced:
         """What to raise when a regular file has the name: synced first, because the caller may find that the object
@@ -220,17 +237,13 @@ class Publisher:
             if opened is not None:
                 with opened:
                     write_id = opened.note().write_id
-                    self._system.fsync(opened.fd)
+                    self.make_durable(place, opened)
         except Refused:
             pass  # not ours to open, so not ours
         except OSError as exc:
             if write_id == meta.write_id:
-                return _own_unsynced(place, exc)
-        try:
-            self._folders.sync(place)
-        except OSError as exc:
-            if write_id == meta.write_id:
-                return _own_unsynced(place, exc)
+                message = f"{place.key!r} is there and ours, but could not be synced: {exc.strerror}"
+                return Unsynced(message, code=name_of(exc))
         return taken
 
 
@@ -240,10 +253,6 @@ def write_all(system: System, fd: int, data: memoryview, offset_bytes: int) -> i
     while done_bytes < data.nbytes:
         done_bytes += system.pwrite(fd, data[done_bytes:], offset_bytes + done_bytes)
     return done_bytes
-
-
-def _own_unsynced(place: Place, exc: OSError) -> Unsynced:
-    return Unsynced(f"{place.key!r} is there and ours, but could not be synced: {exc.strerror}", code=name_of(exc))
 
 
 def _signal(step: Step, exc: OSError, place: Place) -> Exception:

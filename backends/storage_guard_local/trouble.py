@@ -12,6 +12,8 @@ from storage_guard.driver import Lost, Refused
 Why = Literal["access", "request", "key", "space", "read-only"]
 
 UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
+# A disk, or one mounted read-only, that has no sync of the thing.
+CANNOT_SYNC = UNSUPPORTED | {errno.EINVAL, errno.EROFS, errno.EBADF}
 SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _WHY: dict[int | None, Why] = {

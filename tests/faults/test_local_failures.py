@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def test_a_write_that_fails_says_why(code: int, why: str, tmp_path: Path) -> Non
 
 
 def test_on_a_conflict_a_failed_sync_matters_only_if_the_object_is_ours(tmp_path: Path) -> None:
-    put(LocalDriver(tmp_path))
+    put(LocalDriver(tmp_path, durable=False))
     driver = LocalDriver(tmp_path, system=Failing(fsync=errno.EIO))
     with pytest.raises(Unsynced):
         put(driver)
@@ -166,9 +167,30 @@ def test_on_a_conflict_a_failed_sync_matters_only_if_the_object_is_ours(tmp_path
 
 
 def test_on_a_conflict_the_object_and_its_folder_are_synced_before_the_answer(tmp_path: Path) -> None:
-    put(LocalDriver(tmp_path))
-    system = Watched()
-    with pytest.raises(Exists) as caught:
-        put(LocalDriver(tmp_path, system=system))
-    assert caught.value.sole
-    assert system.calls.count("fsync") == 5  # the object, b, and for the first time: a, the root, the root's parent
+    put(LocalDriver(tmp_path, durable=False))
+    for first in (True, False):  # the object, b, a, the root and its parent, and those above on this disk; then never
+        system = Watched()
+        with pytest.raises(Exists) as caught:
+            put(LocalDriver(tmp_path, system=system))
+        assert caught.value.sole
+        syncs = system.calls.count("fsync")
+        assert 5 <= syncs <= 4 + len(tmp_path.parents) if first else syncs == 0
+
+
+def test_a_head_syncs_what_is_not_known_to_be_and_says_so_when_it_cannot(tmp_path: Path) -> None:
+    put(LocalDriver(tmp_path, durable=False))
+    with pytest.raises(Refused, match="cannot be synced"):
+        LocalDriver(tmp_path, system=Failing(fsync=errno.EIO)).head(KEY)
+    plain = LocalDriver(tmp_path, durable=False).head(KEY)
+    assert LocalDriver(tmp_path, system=Failing(fsync=errno.EINVAL)).head(KEY) == plain  # it has no sync at all
+    assert LocalDriver(tmp_path).head(KEY) == plain
+    assert LocalDriver(tmp_path, system=Failing(fsync=errno.EIO)).head(KEY) == plain  # nothing left to sync
+
+
+def test_a_head_of_another_programs_file_syncs_nothing_and_adds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "k").write_bytes(b"data")
+    driver = LocalDriver(tmp_path, system=Failing(fsync=errno.EIO, setxattr=errno.EIO))
+    assert driver.head("k") is not None
+    with pytest.raises(Exists):
+        LocalDriver(tmp_path).put_new("k", BytesBody(b"ours"), META)
+    assert os.listxattr(tmp_path / "k") == []
