@@ -1,7 +1,8 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Each makes what it needs.
 #   make demo [FILE=path]   the main job, on real files        make check    lint and types
 #   make test               every law                           make format   format the sources
-#   make soak               the same laws, the large numbers    make clean    forget the environment
+#   make soak               the same laws, the large numbers    make mutants  which changes would no test notice?
+#                                                               make clean    forget the environment
 # PYTHON names the interpreter the environment is made with (3.11 to 3.13); VENV where it is put.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV ?= .venv
 FILE ?=
 BIN = $(VENV)/bin
 
-.PHONY: demo test soak check format clean
+.PHONY: demo test soak check format mutants clean
 
 demo: $(VENV)/.core
 	$(BIN)/python -m storage_guard.demo $(if $(FILE),'$(FILE)')
@@ -29,6 +30,9 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+mutants: $(VENV)/.dev
+	$(BIN)/python tests/mutation/run.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

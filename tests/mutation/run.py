@@ -29,7 +29,7 @@ from mutation.mutants import Mutant, mutants  # noqa: E402
 from mutation.survivors import SURVIVORS  # noqa: E402
 
 # What is tried in order. Each group is one pytest run; the last ones are the long ones.
-STORE = ("unit/test_store_create.py", "faults/test_store_faults.py", "faults/test_store_bad_input.py")
+STORE = ("faults/test_store_faults.py", "faults/test_store_bad_input.py", "unit/test_store_create.py")
 GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "plan": (("properties/test_plan.py",), ("unit/test_store_create.py",)),
     "retry": (("unit/test_retry.py",), ("faults/test_store_faults.py",)),
