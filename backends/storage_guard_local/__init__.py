@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from storage_guard.driver import Driver
@@ -13,6 +14,7 @@ from storage_guard_local.syscalls import System
 __all__ = ["LocalDriver", "System", "open_url"]
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
+_DRIVE = re.compile(r"/[a-zA-Z]:(/|$)")
 
 
 def open_url(url: str, /, *, durable: bool = True) -> tuple[Driver, str]:
@@ -36,4 +38,9 @@ def _path_of(url: str) -> str:
     path = os.fsdecode(unquote_to_bytes(found.path))
     if not path.startswith("/") or "\0" in path:
         raise ValueError(f"{url!r} is not of the form file:///path")
-    return path
+    return path_here(path)
+
+
+def path_here(path: str, platform: str = sys.platform) -> str:
+    """The path of a URL as the system writes it: /C:/data is C:/data on Windows."""
+    return path[1:] if platform == "win32" and _DRIVE.match(path) else path

@@ -38,6 +38,7 @@ from storage_guard_local.objects import etag_of, look, open_at, open_object
 from storage_guard_local.publish import Publisher, write_all
 from storage_guard_local.staging import Staged, Staging
 from storage_guard_local.syscalls import System
+from storage_guard_local.systems import system_of
 from storage_guard_local.trouble import CANNOT_SYNC, lost, refused, refusing
 from storage_guard_local.uploads import OpenUpload, Uploads
 
@@ -69,7 +70,7 @@ class LocalDriver:
     ) -> None:
         self._root: str = os.path.abspath(os.fspath(root))
         self._durable = durable
-        self._system = system or System()
+        self._system = system or system_of()
         self._limits = limits or LIMITS
         self._location = Location("file", "", self._root)
         self._folders = Folders(self._root, self._system)
@@ -132,7 +133,9 @@ class LocalDriver:
             try:
                 fd = self._system.open(path, os.O_RDONLY)
             except FileNotFoundError:
-                path = os.path.dirname(path)
+                path, below = os.path.dirname(path), path
+                if path == below:
+                    raise  # a drive that is not there
                 continue
             try:
                 return self._staging.try_anonymous(fd)

@@ -63,7 +63,7 @@ class Folders:
 
     def find(self, key: str, *, flags: int = _PASS) -> Place | None:
         """The open place of a key that may be there; None if a folder on the way is missing, or is a file."""
-        place = _place(key)
+        place = self._place(key)
         fd = self.open_folder(place.folders, flags=flags, refuse_links=True)
         if fd is None:
             return None
@@ -104,7 +104,7 @@ class Folders:
 
     def make(self, key: str) -> Place:
         """The open place of a new object; folders that are missing are made. Raises Refused."""
-        place = _place(key)
+        place = self._place(key)
         try:
             self.open_again(place)
         except BaseException:
@@ -163,6 +163,25 @@ class Folders:
             raise
         return place.fd
 
+    def _place(self, key: str) -> Place:
+        try:
+            check_key(key)
+        except InvalidKey as exc:
+            raise Refused(str(exc), why="key") from exc
+        trouble = self._system.key_trouble(key)
+        if trouble:
+            raise Refused(trouble, why="key")
+        *folders, name = key.split("/")
+        return Place(key, folders, name)
+
+    def is_key(self, text: str) -> bool:
+        """Whether a name that was found can be a key here."""
+        try:
+            self._place(text)
+        except Refused:
+            return False
+        return True
+
     def _walk(self, place: Place) -> int:
         """FileNotFoundError: something on the way was removed, try again."""
         try:
@@ -218,7 +237,9 @@ class Folders:
         with refusing(f"cannot make the root {self.root}"):
             while not self._is_there(path):
                 missing.append(path)
-                path = os.path.dirname(path)
+                path, below = os.path.dirname(path), path
+                if path == below:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             with self._lock:
                 # Seen missing is enough: who makes it, we or a rival, may not have synced it when we report.
                 self._floating.update(missing)
@@ -360,15 +381,6 @@ class Folders:
         finally:
             self.close(fd)
         return True
-
-
-def _place(key: str) -> Place:
-    try:
-        check_key(key)
-    except InvalidKey as exc:
-        raise Refused(str(exc), why="key") from exc
-    *folders, name = key.split("/")
-    return Place(key, folders, name)
 
 
 def _link_in_the_way(name: str, exc: OSError) -> Refused:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from storage_guard.driver import ObjectInfo, Prefix
-from storage_guard.errors import InvalidKey
-from storage_guard.names import check_key
 from storage_guard_local.folders import Folders
 from storage_guard_local.objects import describe
 from storage_guard_local.syscalls import System
@@ -51,18 +49,10 @@ class Wanted:
         return bool(self._rolled_up) and key.startswith(self._rolled_up)
 
 
-def is_key(text: str) -> bool:
-    try:
-        check_key(text)
-    except InvalidKey:
-        return False
-    return True
-
-
 def scan(folders: Folders, system: System, wanted: Wanted) -> Iterator[ObjectInfo | Prefix]:
     """Objects and roll-ups. Raises Refused for a folder that may not be read: leaving it out would be a lie."""
     start = wanted.prefix.rpartition("/")[0]
-    if start and not is_key(start):
+    if start and not folders.is_key(start):
         return
     # Sorted names still to be visited, last first; a folder's ends with a slash.
     pending = _names(folders, system, start + "/" if start else "", wanted)
@@ -100,9 +90,9 @@ def _names(folders: Folders, system: System, folder: str, wanted: Wanted) -> lis
     names: list[str] = []
     for name, kind in entries:
         path = folder + name
-        if kind == "file" and wanted.has(path) and is_key(path):
+        if kind == "file" and wanted.has(path) and folders.is_key(path):
             names.append(path)
-        elif kind == "folder" and wanted.may_be_below(path + "/") and is_key(path):
+        elif kind == "folder" and wanted.may_be_below(path + "/") and folders.is_key(path):
             names.append(path + "/")
     names.sort(reverse=True)
     return names

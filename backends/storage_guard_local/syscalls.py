@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["folder", "file", "other"]
 
-# Absent from some systems: then the flag is nothing, and O_TMPFILE counts as not supported.
+# Absent from some systems: then O_TMPFILE counts as not supported, and the next two are bits that only our own
+# `System` for Windows sees; the rest is nothing.
 O_TMPFILE: int = getattr(os, "O_TMPFILE", 0)
-O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
-O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 1 << 28)
+O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 1 << 29)
 O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
 O_PATH: int = getattr(os, "O_PATH", 0)
 O_BINARY: int = getattr(os, "O_BINARY", 0)
@@ -28,6 +29,10 @@ _RENAME_NOREPLACE = 1
 
 class System:
     """The system calls of this machine. Without state, so it pickles and may be shared."""
+
+    def key_trouble(self, key: str) -> str:  # noqa: ARG002 - other systems look
+        """Why this system cannot hold a key under its own name, "" if it can. No call, but it belongs to them."""
+        return ""
 
     def open(self, path: str, flags: int, *, dir_fd: int | None = None) -> int:
         return os.open(path, flags | O_BINARY, 0o666, dir_fd=dir_fd)
@@ -111,14 +116,14 @@ class System:
     def entries(self, fd: int) -> list[tuple[str, Kind]]:
         """What is in an open folder, in no order; `.` and `..` left out."""
         with os.scandir(fd) as found:
-            return [(entry.name, _kind(entry)) for entry in found]
+            return [(entry.name, kind_of(entry)) for entry in found]
 
 
 def proc_path(fd: int) -> str:
     return f"/proc/self/fd/{fd}"
 
 
-def _kind(entry: os.DirEntry[str]) -> Kind:
+def kind_of(entry: os.DirEntry[str]) -> Kind:
     try:
         if entry.is_dir(follow_symlinks=False):
             return "folder"

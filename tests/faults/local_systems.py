@@ -36,7 +36,7 @@ def _watch(name: str) -> Callable[..., Any]:
 
 
 for _name, _ in inspect.getmembers(System, inspect.isfunction):
-    if not _name.startswith("_"):
+    if not _name.startswith("_") and _name != "key_trouble":
         setattr(Watched, _name, _watch(_name))
 
 
