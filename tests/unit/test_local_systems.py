@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from storage_guard import AccessDenied, InvalidKey, ObjectExists, ObjectOptions, Store, Unsupported
+from storage_guard.driver import Driver
+from storage_guard.testing import DriverContract
 from storage_guard_local import LocalDriver, System, path_here
 from storage_guard_local.systems import system_of
 from storage_guard_local.systems_macos import MacSystem
@@ -39,6 +41,40 @@ def test_each_platform_has_its_system() -> None:
     assert found == [System, System, MacSystem, WindowsSystem]
     assert isinstance(pickle.loads(pickle.dumps(MacSystem(library=object()))), MacSystem)
     assert isinstance(pickle.loads(pickle.dumps(WindowsSystem(MadeUpKernel()))), WindowsSystem)
+
+
+# The laws of all drivers
+
+TREE = {
+    "test_a_folder_is_not_an_object": "where a folder is, no file can be",
+    "test_an_object_is_not_a_folder": "where a file is, no folder can be",
+    "test_a_key_may_be_the_beginning_of_another": "a name is a file or a folder, not both",
+}
+
+
+class TestMac(DriverContract):
+    departures = TREE
+    race_rounds = 20
+
+    @pytest.fixture
+    def make_driver(self, tmp_path: Path) -> Callable[[], Driver]:
+        return lambda: LocalDriver(tmp_path / "root", durable=False, system=Mac())
+
+
+class AllKeys(WindowsSystem):
+    """What Windows reads as something else is a name like any other to the disk below."""
+
+    def key_trouble(self, key: str) -> str:  # noqa: ARG002 - as the base has it
+        return ""
+
+
+class TestWindows(DriverContract):
+    departures = TREE
+    race_rounds = 20
+
+    @pytest.fixture
+    def make_driver(self, tmp_path: Path) -> Callable[[], Driver]:
+        return lambda: LocalDriver(tmp_path / "root", durable=False, system=AllKeys(MadeUpKernel()))
 
 
 # macOS
