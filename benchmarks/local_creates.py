@@ -45,6 +45,7 @@ def bare(folder: str) -> Callable[[str], object]:
         os.fsync(fd)
         os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=folder_fd)
         os.fsync(folder_fd)
+        os.setxattr(fd, "user.storage_guard.synced", b"")
         os.close(fd)
         os.close(folder_fd)
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import cache, lru_cache
 from typing import Literal
 
 IfExists = Literal["error", "same", "skip"]
@@ -129,6 +130,7 @@ class Write:
         return (self.begun or not self.multipart) and self.doing not in (Doing.BEGIN, Doing.PARTS)
 
 
+@cache
 def start(*, multipart: bool, if_exists: IfExists = "error", named: bool = False, rewindable: bool = True) -> Write:
     """A write of which nothing was sent yet."""
     doing = Doing.BEGIN if multipart else Doing.COMMIT
@@ -141,6 +143,7 @@ def resume(*, multipart: bool, named: bool) -> Write:
     return Write(doing, multipart, named=named, rewindable=False, suspect=True, why=Why.ASKED)
 
 
+@lru_cache(maxsize=1024)  # pure, and nearly all writes go one of a few ways
 def step(write: Write, answer: Answer) -> Write:
     """What is known after `answer` came to what `write.doing` asked for."""
     if write.decided:

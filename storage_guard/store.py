@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Enforcement = Literal["probe", "trust"]
+_NO_OPTIONS = ObjectOptions()
 
 
 class Store:
@@ -91,7 +92,7 @@ class Store:
         self._part_bytes = part_bytes
         self._multipart_from_bytes = multipart_from_bytes
         self._enforcement: Enforcement = enforcement
-        self._defaults = defaults or ObjectOptions()
+        self._defaults = defaults or _NO_OPTIONS
         self._lock = threading.Lock()
         self._capabilities: Capabilities | None = None
 
@@ -163,7 +164,8 @@ class Store:
         if write_id is not None:
             names.check_write_id(write_id)
         chosen = options or self._defaults
-        names.check_options(chosen, key)
+        if chosen is not _NO_OPTIONS:
+            names.check_options(chosen, key)
         patience = self._access.patience(deadline_s)
         can = self._known()
         if write_id is not None and not can.write_ids:

@@ -32,15 +32,20 @@ class Note:
     options: ObjectOptions = field(default_factory=ObjectOptions)
 
 
+_NONE = ObjectOptions()
+
+
 def check_options(options: ObjectOptions) -> None:
     """Raise Unsupported for an option that a file cannot carry."""
+    if options == _NONE:
+        return
     for name in _REFUSED:
         if getattr(options, name) not in (None, {}):
             raise Unsupported(f"a local disk does not have {name}")
 
 
 def has_options(options: ObjectOptions) -> bool:
-    return bool(options.metadata) or any(getattr(options, name) is not None for name in _HEADERS)
+    return options != _NONE
 
 
 def encode(meta: WriteMeta, checksum: Checksum | None, mtime_ns: int) -> bytes:
