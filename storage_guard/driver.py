@@ -1,5 +1,5 @@
-"""What a backend supplies. All that the writer of a driver needs is imported from here; checksums, where a service knows
-CRC-64, from `storage_guard.checksum`.
+"""What a backend supplies. All that the writer of a driver needs is imported from here; checksums from
+`storage_guard.checksum`, where a service knows CRC-64.
 
 A driver is thread-safe, and as plain as can be: **one state-changing request per call, no retries, one signal per
 failure**. It makes no policy: `Store` retries, plans, resolves and reports. Keys reach it checked and whole (the
