@@ -173,7 +173,11 @@ class Driver(Protocol):
 
     @abstractmethod
     def head(self, key: str, /) -> ObjectInfo | None:
-        """The object at the key, with its write id, or None. Never stale: outcomes are judged by it."""
+        """The object at the key, with its write id, or None.
+
+        Outcomes are judged by it, so it is never stale, and what it shows of ours is as durable as what `put_new`
+        answers: a writer may have died between the two, or its sync may have failed.
+        """
         ...
 
     @abstractmethod

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from functools import cache, lru_cache
+from functools import cache
 from typing import Literal
 
 IfExists = Literal["error", "same", "skip"]
@@ -143,7 +143,6 @@ def resume(*, multipart: bool, named: bool) -> Write:
     return Write(doing, multipart, named=named, rewindable=False, suspect=True, why=Why.ASKED)
 
 
-@lru_cache(maxsize=1024)  # pure, and nearly all writes go one of a few ways
 def step(write: Write, answer: Answer) -> Write:
     """What is known after `answer` came to what `write.doing` asked for."""
     if write.decided:

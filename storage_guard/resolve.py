@@ -124,7 +124,8 @@ class Resolver(ABC):
         if self.seen.write_id == self.target.write_id:
             return Answer.OURS
         if self.seen.write_id is None and not self.target.write_ids:
-            return Answer.FORBIDDEN  # something is there, and it cannot tell us whose it is
+            # Something is there, and it cannot tell us whose it is; only a sole refusal can.
+            return Answer.THEIRS if self.write is not None and self.write.sole else Answer.FORBIDDEN
         return Answer.THEIRS
 
     def _abort(self) -> Answer:
@@ -201,7 +202,7 @@ class Resolver(ABC):
             case Verdict.UNKNOWN:
                 return self._unknown("may be there, or may yet appear; settle(ticket) asks again", write)
             case Verdict.UNSYNCED:
-                return self._unknown("is there, but is not known to survive a crash", write, unsynced=True)
+                return self._unknown("is there, but is not known to survive a crash; settle(ticket) tells", write)
             case Verdict.BROKEN:
                 return self._broken()
             case _:
@@ -216,15 +217,15 @@ class Resolver(ABC):
             return self.trouble
         return as_error(signals.Busy("nothing of it is there and nothing will appear"), sentence, key=self.target.key)
 
-    def ticket(self, *, unsynced: bool = False) -> Ticket:
+    def ticket(self) -> Ticket:
         try:
             digest = self.quick_digest()
         except Exception:  # noqa: BLE001 - a source that cannot be read now must not hide why a ticket is wanted
             digest = None
         target = self.target
-        return Ticket(target.store_url, target.key, target.write_id, self.upload_id, target.named, digest, unsynced)
+        return Ticket(target.store_url, target.key, target.write_id, self.upload_id, target.named, digest)
 
-    def _unknown(self, what: str, write: Write, *, unsynced: bool = False) -> OutcomeUnknown:
+    def _unknown(self, what: str, write: Write) -> OutcomeUnknown:
         signal = self.trouble if isinstance(self.trouble, signals.Signal) else None
         words = f": {self.trouble}" if self.trouble is not None else ""
         again = f"; to create again with write_id={self.target.write_id!r}" if write.rewindable else ""
@@ -232,7 +233,7 @@ class Resolver(ABC):
             f"{self.target.key!r} in {self.target.store_url}: our object {what}"
             f"{again + ' and the same data is safe' if again else ''}{words}",
             key=self.target.key,
-            ticket=str(self.ticket(unsynced=unsynced)),
+            ticket=str(self.ticket()),
             write_id=self.target.write_id,
             status=signal.status if signal else None,
             code=signal.code if signal else None,
@@ -297,11 +298,7 @@ class Settling(Resolver):
 
     def settle(self) -> Receipt:
         ticket = self._ticket
-        write = self.run(outcome.resume(multipart=ticket.upload_id is not None, named=ticket.named))
-        if write.verdict is Verdict.CREATED and ticket.unsynced:
-            # A directory whose sync failed once is not asked again: a later success would prove nothing.
-            write = replace(write, verdict=Verdict.UNSYNCED)
-        return self.conclude(write)
+        return self.conclude(self.run(outcome.resume(multipart=ticket.upload_id is not None, named=ticket.named)))
 
     def digest(self) -> tuple[int, int] | None:
         return self._ticket.digest

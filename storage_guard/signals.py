@@ -164,7 +164,10 @@ class Lost(Signal):
 
 
 class Unsynced(Signal):
-    """The object was published and is visible, but the store could not make that survive a crash."""
+    """The object was published and is visible, but the store could not make that survive a crash.
+
+    `head` must not show such an object as ours until it is durable: `settle` believes it.
+    """
 
 
 class Broken(Signal):

@@ -10,7 +10,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Ticket:
-    """`digest` is (size in bytes, CRC-64/XZ) where known. `unsynced`: the object was published, not made durable."""
+    """`digest` is (size in bytes, CRC-64/XZ) where known."""
 
     store_url: str
     key: str
@@ -18,7 +18,6 @@ class Ticket:
     upload_id: str | None = None
     named: bool = False
     digest: tuple[int, int] | None = None
-    unsynced: bool = False
 
     def __str__(self) -> str:
         import base64  # noqa: PLC0415 - only what went wrong needs a ticket

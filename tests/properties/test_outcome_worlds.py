@@ -149,8 +149,13 @@ def test_a_planted_defect_in_the_state_machine_is_found(defect: str) -> None:
     spoilt = types.ModuleType("spoilt_outcome")
     # Annotations and enums must be those of the real module, so only the functions are made anew.
     spoilt.__dict__.update({name: value for name, value in vars(outcome).items() if isinstance(value, type)})
-    body = source[source.index("def start(") :].replace(old, new)
-    exec("from __future__ import annotations\nfrom dataclasses import replace\n" + _constants() + body, spoilt.__dict__)
+    body = source[source.index("@cache\ndef start(") :].replace(old, new)
+    exec(
+        "from __future__ import annotations\nfrom dataclasses import replace\nfrom functools import cache\n"
+        + _constants()
+        + body,
+        spoilt.__dict__,
+    )
     with pytest.raises(LawBroken) as caught:
         explored(itertools.chain(odd_worlds(), plain_worlds()), spoilt.step)
     assert law in str(caught.value)

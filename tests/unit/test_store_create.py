@@ -455,6 +455,10 @@ def test_a_store_without_write_ids_says_so_and_resolves_what_it_can() -> None:
     Store(driver).create("k", b"x")
     with pytest.raises(ObjectExists):
         Store(driver).create("k", b"x")
+    for same in (b"x", iter([b"x"])):
+        assert Store(driver).create("k", same, if_exists="same").outcome == "same"
+    with pytest.raises(ObjectExists):
+        Store(driver).create("k", b"y", if_exists="same")
     with pytest.raises(OutcomeUnknown):
         Store(faulty(driver, "put_new", [LOST_AFTER]), clock=FakeClock()).create("k2", b"x")
 

@@ -23,7 +23,6 @@ from storage_guard.ticket import Ticket, parse
         upload_id=st.none() | st.text(),
         named=st.booleans(),
         digest=st.none() | st.tuples(st.integers(0), st.integers(0, 2**64 - 1)),
-        unsynced=st.booleans(),
     )
 )
 def test_a_ticket_comes_back_as_it_was(ticket: Ticket) -> None:
