@@ -23,9 +23,9 @@ for `__cause__`, which Python itself leaves out.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
-from storage_guard.pickling import revive
+from storage_guard.raising import About, revive
 
 if TYPE_CHECKING:
     from storage_guard.model import ObjectInfo
@@ -38,21 +38,13 @@ class StorageGuardError(Exception):
 
     _errno: ClassVar[int | None] = None
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        key: str | None = None,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
+    def __init__(self, message: str, *, key: str | None = None, **about: Unpack[About]) -> None:
         super().__init__(message)
         self.message = message
         self.key = key
-        self.status = status
-        self.code = code
-        self.request_id = request_id
+        self.status = about.get("status")
+        self.code = about.get("code")
+        self.request_id = about.get("request_id")
         if self._errno is not None:
             self.__setstate__({"errno": self._errno, "filename": key})
 
@@ -81,11 +73,9 @@ class ObjectExists(StorageGuardError, FileExistsError):
         *,
         key: str | None = None,
         existing: ObjectInfo | None = None,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
+        **about: Unpack[About],
     ) -> None:
-        super().__init__(message, key=key, status=status, code=code, request_id=request_id)
+        super().__init__(message, key=key, **about)
         self.existing = existing
 
 
@@ -103,11 +93,9 @@ class OutcomeUnknown(StorageGuardError):
         key: str | None = None,
         ticket: str | None = None,
         write_id: str | None = None,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
+        **about: Unpack[About],
     ) -> None:
-        super().__init__(message, key=key, status=status, code=code, request_id=request_id)
+        super().__init__(message, key=key, **about)
         self.ticket = ticket
         self.write_id = write_id
 
@@ -142,11 +130,9 @@ class GuaranteeBroken(StorageGuardError):
         *,
         key: str | None = None,
         version_id: str | None = None,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
+        **about: Unpack[About],
     ) -> None:
-        super().__init__(message, key=key, status=status, code=code, request_id=request_id)
+        super().__init__(message, key=key, **about)
         self.version_id = version_id
 
 

@@ -22,9 +22,9 @@ service sends, never by the HTTP status alone. Signals never reach users; `Store
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
-from storage_guard.pickling import revive
+from storage_guard.raising import About, revive
 
 Why = Literal["access", "request", "key", "space", "read-only"]
 
@@ -32,19 +32,12 @@ Why = Literal["access", "request", "key", "space", "read-only"]
 class Signal(Exception):
     """Base of all. `status`, `code` and `request_id` are the service's own, where there are any."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
+    def __init__(self, message: str = "", **about: Unpack[About]) -> None:
         super().__init__(message)
         self.message = message
-        self.status = status
-        self.code = code
-        self.request_id = request_id
+        self.status = about.get("status")
+        self.code = about.get("code")
+        self.request_id = about.get("request_id")
 
     def __str__(self) -> str:
         return self.message or type(self).__name__
@@ -62,32 +55,16 @@ class Exists(Definite):
     """The key is taken. `sole`: this request was sent exactly once, over no retrying proxy we know of, so the
     object that is in the way cannot be this very request's."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        sole: bool,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(message, status=status, code=code, request_id=request_id)
+    def __init__(self, message: str = "", *, sole: bool, **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.sole = sole
 
 
 class Gone(Definite):
     """The upload id is unknown: finished, aborted, or never was. `sole` as for `Exists`; False when in doubt."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        sole: bool = False,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(message, status=status, code=code, request_id=request_id)
+    def __init__(self, message: str = "", *, sole: bool = False, **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.sole = sole
 
 
@@ -102,32 +79,16 @@ class Changed(Definite):
 class Conflict(Definite):
     """Conflicting requests met and none of them wrote. `restart`: this upload id is spoilt, a new one is needed."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        restart: bool,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(message, status=status, code=code, request_id=request_id)
+    def __init__(self, message: str = "", *, restart: bool, **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.restart = restart
 
 
 class Busy(Definite):
     """Only for a service's *named* throttle codes, or when nothing was sent (a refused connection)."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        retry_after_s: float = 0.0,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(message, status=status, code=code, request_id=request_id)
+    def __init__(self, message: str = "", *, retry_after_s: float = 0.0, **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.retry_after_s = retry_after_s
 
 
@@ -146,16 +107,8 @@ class Unguarded(Definite):
 class Refused(Definite):
     """A definite no for another reason. `why`: "access", "request", "key", "space" or "read-only"."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        why: Why,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(message, status=status, code=code, request_id=request_id)
+    def __init__(self, message: str = "", *, why: Why, **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.why: Why = why
 
 
@@ -173,14 +126,6 @@ class Unsynced(Signal):
 class Broken(Signal):
     """The store wrote the object without keeping the condition, and may have replaced another's."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        version_id: str | None = None,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(message, status=status, code=code, request_id=request_id)
+    def __init__(self, message: str = "", *, version_id: str | None = None, **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.version_id = version_id

@@ -54,9 +54,9 @@ class Room:
 # A row for each module; one that ends with a slash speaks for all modules below it that have no row of their own.
 MAY = {
     "storage_guard/model.py": Room(pure=True),
-    "storage_guard/pickling.py": Room(pure=True),
-    "storage_guard/signals.py": Room("pickling", pure=True),
-    "storage_guard/errors.py": Room("model pickling", pure=True),
+    "storage_guard/raising.py": Room(pure=True),
+    "storage_guard/signals.py": Room("raising", pure=True),
+    "storage_guard/errors.py": Room("model raising", pure=True),
     "storage_guard/names.py": Room("errors model", pure=True),
     "storage_guard/clock.py": Room(),
     "storage_guard/retry.py": Room("clock", pure=True),
