@@ -17,6 +17,7 @@ import pytest
 import storage_guard
 from storage_guard import ObjectExists, ObjectInfo, ObjectOptions, StorageGuardError, errors, signals, ticket_of
 from storage_guard.errors import attach_ticket
+from storage_guard.raising import About
 from storage_guard.signals import Signal
 
 EXISTING = ObjectInfo(
@@ -78,10 +79,14 @@ def test_every_error_is_a_public_name() -> None:
     assert classes(errors, StorageGuardError).keys() <= set(storage_guard.__all__)
 
 
+def taken(cls: type[BaseException]) -> set[str]:
+    """The attributes that a class takes beside its message."""
+    return set(inspect.signature(cls).parameters) - {"message", "about"} | set(About.__annotations__)
+
+
 def full(cls: type[StorageGuardError]) -> StorageGuardError:
     """One with every attribute that its class takes, and a note."""
-    wanted = [name for name in inspect.signature(cls).parameters if name != "message"]
-    error = cls("what is true now", **{name: GIVEN[name] for name in wanted})
+    error = cls("what is true now", **{name: GIVEN[name] for name in taken(cls)})
     error.add_note("cleaning up failed")
     attach_ticket(error, "t-2")
     return error
@@ -103,9 +108,8 @@ def test_an_error_is_copied_whole(cls: type[StorageGuardError], how: str) -> Non
     assert vars(other) == vars(error)
     assert other.__notes__ == ["cleaning up failed"]
     assert ticket_of(other) == ticket_of(error) is not None
-    for name in inspect.signature(cls).parameters:
-        if name != "message":
-            assert getattr(other, name) == GIVEN[name]
+    for name in taken(cls):
+        assert getattr(other, name) == GIVEN[name]
     if isinstance(error, OSError) and isinstance(other, OSError):
         assert (other.errno, other.filename) == (error.errno, "a/b")
         assert error.errno is not None
