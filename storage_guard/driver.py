@@ -14,6 +14,7 @@ from typing import Protocol
 
 from storage_guard.body import WINDOW_BYTES, Body
 from storage_guard.model import (
+    NO_OPTIONS,
     Capabilities,
     Checksum,
     Encryption,
@@ -51,6 +52,7 @@ from storage_guard.signals import (
 )
 
 __all__ = [
+    "NO_OPTIONS",
     "WINDOW_BYTES",
     "Absent",
     "Body",

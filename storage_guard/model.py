@@ -73,6 +73,10 @@ class ObjectOptions:
     expected_bucket_owner: str | None = None
 
 
+NO_OPTIONS = ObjectOptions()
+"""Shared by all writes without options, so that `is` tells them."""
+
+
 @dataclass(frozen=True)
 class WriteMeta:
     """What is stored beside the bytes: whose write it is (`write_id`) and the caller's options."""

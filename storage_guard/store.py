@@ -17,6 +17,7 @@ from storage_guard.creation import Creation, Progress, note_failed_data
 from storage_guard.driver import Driver
 from storage_guard.errors import GuaranteeMissing, GuaranteeWarning, NotWritten, OutcomeUnknown, Unsupported
 from storage_guard.model import (
+    NO_OPTIONS,
     Capabilities,
     Guarantee,
     ObjectInfo,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Enforcement = Literal["probe", "trust"]
-_NO_OPTIONS = ObjectOptions()
 
 
 class Store:
@@ -92,7 +92,7 @@ class Store:
         self._part_bytes = part_bytes
         self._multipart_from_bytes = multipart_from_bytes
         self._enforcement: Enforcement = enforcement
-        self._defaults = defaults or _NO_OPTIONS
+        self._defaults = defaults or NO_OPTIONS
         self._lock = threading.Lock()
         self._capabilities: Capabilities | None = None
 
@@ -164,7 +164,7 @@ class Store:
         if write_id is not None:
             names.check_write_id(write_id)
         chosen = options or self._defaults
-        if chosen is not _NO_OPTIONS:
+        if chosen is not NO_OPTIONS:
             names.check_options(chosen, key)
         patience = self._access.patience(deadline_s)
         can = self._known()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
-from storage_guard.driver import Checksum, ObjectOptions, Unsupported, WriteMeta
+from storage_guard.driver import NO_OPTIONS, Checksum, ObjectOptions, Unsupported, WriteMeta
 from storage_guard.names import check_write_id
 
 ATTRIBUTE = "user.storage_guard"
@@ -32,12 +32,9 @@ class Note:
     options: ObjectOptions = field(default_factory=ObjectOptions)
 
 
-_NONE = ObjectOptions()
-
-
 def check_options(options: ObjectOptions) -> None:
     """Raise Unsupported for an option that a file cannot carry."""
-    if options == _NONE:
+    if options is NO_OPTIONS:
         return
     for name in _REFUSED:
         if getattr(options, name) not in (None, {}):
@@ -45,7 +42,7 @@ def check_options(options: ObjectOptions) -> None:
 
 
 def has_options(options: ObjectOptions) -> bool:
-    return options != _NONE
+    return options is not NO_OPTIONS and options != NO_OPTIONS
 
 
 def encode(meta: WriteMeta, checksum: Checksum | None, mtime_ns: int) -> bytes:

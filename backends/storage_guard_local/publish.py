@@ -155,8 +155,10 @@ class Publisher:
 
     def _seal(self, place: Place, staged: Staged, checksum: Checksum | None, meta: WriteMeta) -> ObjectInfo:
         """Attributes and sync; after this the file is what it will be."""
-        with refusing("cannot look at the new file"):
+        try:
             found = self._system.fstat(staged.fd)
+        except OSError as exc:
+            raise refused(exc, "cannot look at the new file") from exc
         value = encode(meta, checksum, found.st_mtime_ns)
         stored = self._set_attribute(place, staged, value, meta.options)
         if self._durable:
