@@ -257,7 +257,7 @@ class SQLiteDriver(Driver):
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, self._busy_timeout_s, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA synchronous = EXTRA")  # the folder is synced too, when the journal is removed
             db.executescript(SCHEMA)
