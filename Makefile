@@ -19,7 +19,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 soak: $(VENV)/.dev
-	$(BIN)/python -m pytest --soak -o timeout=3600
+	$(BIN)/python -m pytest --soak -m soak -o timeout=3600
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
