@@ -5,12 +5,15 @@ Slots where a listing makes very many; they make each class slower to import.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")  # what percent-encoding leaves as it is
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -163,11 +166,13 @@ class Location:
 
     def url(self, key: str = "") -> str:
         """The address of `key` for people and logs: percent-encoded, never with credentials."""
-        from urllib.parse import quote_from_bytes  # noqa: PLC0415 - a twentieth of the whole import
-
         path = "/".join(piece for piece in (self.container.rstrip("/"), self.prefix.strip("/"), key) if piece)
         if self.container.startswith("/") and not path.startswith("/"):
             path = f"/{path}"  # the root folder itself
+        if _PLAIN.fullmatch(path):
+            return f"{self.scheme}://{path}"
+        from urllib.parse import quote_from_bytes  # noqa: PLC0415 - a twentieth of the whole import
+
         # A folder's name need not be UTF-8: percent-encoding keeps the bytes that Python hid in surrogates.
         return f"{self.scheme}://{quote_from_bytes(path.encode(errors='surrogateescape'), safe='/~')}"
 
