@@ -125,9 +125,7 @@ class Write:
     @property
     def in_doubt(self) -> bool:
         """Whether ours may be there, or may yet appear, if nobody asks any further."""
-        if self.suspect or self.doing is Doing.COMMIT:
-            return True
-        return (self.begun or not self.multipart) and self.doing not in (Doing.BEGIN, Doing.PARTS)
+        return (self.begun or not self.multipart) and self.doing is not Doing.PARTS
 
 
 @cache
@@ -311,7 +309,7 @@ def _unseen(write: Write) -> Write:
             return _decide(write, Verdict.NOT_WRITTEN)
         case Why.LOST | Why.GONE | Why.GONE_SOLE | Why.CONFLICT | Why.REPLAY:
             # A finish may still be at work (OSS goes on with it when the connection is cut): keep looking.
-            return replace(write, doing=Doing.HEAD, pause=True)
+            return replace(write, pause=True)
         case Why.EXISTS | Why.REFUSED | Why.ASKED:
             return _decide(write, Verdict.UNKNOWN)
 

@@ -8,6 +8,10 @@ SURVIVORS: dict[str, dict[str, str]] = {
         "Write: True: False": "`rewindable`: `start` and `resume` always say it",
         "Write: False: True (7)": "`ours`: said whenever COMPARE is next",
         "Write: Why.LOST: GONE": "`why`: said whenever HEAD or ABORT is next",
+        "_aborted: write.aborts + 1: Add as Sub (2)": "behind an abort that found nothing, any number but 0 will do",
+        "_aborted: 1: 2 (2)": "the same",
+        "_out_of_time: write.aborts + 1: Add as Sub": "the same, when there was no time for it",
+        "_out_of_time: 1: 2": "the same",
         "step: if write.pause: always True": "taking away a pause that is not there saves only time",
         "_committed: replace(write, doing=Doing.HEAD, why=Why.REPLAY): without why": (
             "a replay follows a lost finish, and an absent object means the same behind both"

@@ -128,6 +128,32 @@ def test_a_mirage_at_finish_is_finished_again_and_called_back_in_the_end() -> No
     assert said(write, Answer.GONE, Answer.ABSENT) is Verdict.UNKNOWN
 
 
+def test_a_mirage_that_is_called_back_too_late_is_looked_at_once_more_and_given_up() -> None:
+    write = after(PARTS, *UP)
+    for _ in range(MAX_MIRAGES + 1):
+        write = after(write, Answer.EXISTS, Answer.ABSENT)
+    late = after(write, Answer.LOST, Answer.LATE)
+    assert late.doing is Doing.HEAD
+    assert said(late, Answer.ABSENT) is Verdict.UNKNOWN
+
+
+def test_a_loss_behind_a_mirage_is_a_loss() -> None:
+    write = after(PUT, Answer.EXISTS, Answer.ABSENT)
+    for _ in range(2 * MAX_MIRAGES):
+        write = after(write, Answer.LOST, Answer.ABSENT)
+        assert write.doing is Doing.COMMIT
+
+
+def test_only_what_was_committed_and_not_answered_is_in_doubt() -> None:
+    assert PUT.in_doubt
+    assert not PARTS.in_doubt
+    assert not after(PARTS, Answer.DONE).in_doubt
+    assert after(PARTS, *UP).in_doubt
+    assert not after(PARTS, Answer.EXISTS).in_doubt
+    assert after(PARTS, *UP, Answer.CONFLICT).in_doubt
+    assert not after(PARTS, *UP, Answer.LOST, Answer.DONE, Answer.GONE, Answer.ABSENT).in_doubt
+
+
 def test_a_lost_put_is_looked_for_and_sent_again_with_the_same_id() -> None:
     lost = after(PUT, Answer.LOST)
     assert (lost.doing, lost.suspect, lost.pause) == (Doing.HEAD, True, False)
