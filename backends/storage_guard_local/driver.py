@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Literal
 
 from storage_guard.checksum import RunningCrc64, combine
 from storage_guard.driver import (
@@ -29,6 +28,7 @@ from storage_guard.driver import (
     Unsupported,
     Unsynced,
     Upload,
+    Vouch,
     WriteMeta,
 )
 from storage_guard_local import copies, listing
@@ -384,7 +384,7 @@ class LocalDriver:
                 pass
 
 
-def _capabilities(vouch: Literal["documented", "missing"], reason: str, *, write_ids: bool) -> Capabilities:
+def _capabilities(vouch: Vouch, reason: str, *, write_ids: bool) -> Capabilities:
     """All three creations end in the same call, so they are judged alike."""
     return Capabilities(
         put=vouch,

@@ -5,11 +5,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Literal
 
-from storage_guard.driver import Lost, Refused
-
-Why = Literal["access", "request", "key", "space", "read-only"]
+from storage_guard.driver import Lost, Refused, Why
 
 UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
 # A disk, or one mounted read-only, that has no sync of the thing.

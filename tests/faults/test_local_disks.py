@@ -121,7 +121,7 @@ def traced(tmp_path: Path, durable: str) -> list[str]:
     log = tmp_path / "strace.log"
     strace = ["strace", "-f", "-y", "-o", str(log), "-e", f"trace={CALLS}"]
     done = subprocess.run(
-        [*strace, sys.executable, "-c", CREATE, str(tmp_path / "root"), durable],
+        [*strace, sys.executable, "-c", CREATE, str(tmp_path / "store"), durable],
         capture_output=True,
         text=True,
         check=False,
@@ -147,16 +147,16 @@ def test_data_and_attributes_are_synced_before_the_link_and_the_folder_after(tmp
     calls = traced(tmp_path, "durable")
     first = calls.index('linkat("first")')
     assert calls[first - 3 : first] == [
-        "pwrite64(/root/a/unnamed)",
-        "fsetxattr(/root/a/unnamed)",
-        "fsync(/root/a/unnamed)",
+        "pwrite64(/store/a/unnamed)",
+        "fsetxattr(/store/a/unnamed)",
+        "fsync(/store/a/unnamed)",
     ]
     second = calls.index('linkat("second")')
     above = [call for call in calls[first + 1 : second] if call.startswith("fsync")]
     # The first use: the folder, the root's parents as it was missing, the root; then the second file itself.
-    assert above == ["fsync(/root/a)", "fsync()", "fsync()", "fsync(/root)", "fsync(/root/a/unnamed)"]
+    assert above == ["fsync(/store/a)", "fsync()", "fsync()", "fsync(/store)", "fsync(/store/a/unnamed)"]
     # Behind it the mark that says so.
-    assert calls[second + 1 :] == ["fsync(/root/a)", "fsetxattr(/root/a/unnamed)"]
+    assert calls[second + 1 :] == ["fsync(/store/a)", "fsetxattr(/store/a/unnamed)"]
 
 
 def test_not_durable_syncs_nothing(tmp_path: Path) -> None:
