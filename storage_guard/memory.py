@@ -90,7 +90,13 @@ class MemoryDriver:
         return Location(SCHEME, self._store.process, self._store.name)
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(put="documented", finish="documented", copy="documented", reason="one lock in one process")
+        return Capabilities(
+            put="documented",
+            finish="documented",
+            copy="documented",
+            uploads_stay=False,
+            reason="one lock in one process",
+        )
 
     def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
         self._check_new(key, meta)
@@ -116,7 +122,7 @@ class MemoryDriver:
             raise Refused(f"part {slot.number} has {body.size_bytes} bytes, not {slot.size_bytes}", why="request")
         data, checksum = _read_all(body)
         with self._at_home() as store:
-            return store.upload(key, upload_id).take(Part(slot, _new_etag(), checksum), data)
+            return store.upload(key, upload_id).take(_new_part(slot, checksum), data)
 
     def copy_part(self, key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int, /) -> Part:
         with self._at_home() as store:
@@ -127,7 +133,7 @@ class MemoryDriver:
             raise Refused(f"{source.key!r} has no {slot.size_bytes} bytes from {start} on", why="request")
         data = data[start : start + slot.size_bytes]
         with self._at_home() as store:
-            return store.upload(key, upload_id).take(Part(slot, _new_etag(), as_checksum(crc64xz(data))), data)
+            return store.upload(key, upload_id).take(_new_part(slot, as_checksum(crc64xz(data))), data)
 
     def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
         with self._at_home() as store:
@@ -324,6 +330,10 @@ def _check_size(size_bytes: int, most_bytes: int, what: str) -> None:
 
 def _new_etag() -> str:
     return f"{next(_LIVES):016x}"
+
+
+def _new_part(slot: PartSlot, checksum: Checksum | None) -> Part:
+    return Part(slot, _new_etag(), checksum, datetime.now(UTC))
 
 
 def _read_all(body: Body) -> tuple[bytes, Checksum]:

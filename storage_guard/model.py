@@ -82,10 +82,15 @@ NO_OPTIONS = ObjectOptions()
 
 @dataclass(frozen=True)
 class WriteMeta:
-    """What is stored beside the bytes: whose write it is (`write_id`) and the caller's options."""
+    """What is stored beside the bytes: whose write it is (`write_id`) and the caller's options.
+
+    `lasting` is a wish for `begin`: this upload is to be gone on with, by another process of this machine, if ours
+    dies. A service keeps every upload anyway; a backend that would not keeps this one, as far as it can.
+    """
 
     write_id: str
     options: ObjectOptions = field(default_factory=ObjectOptions)
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +131,12 @@ class PartSlot:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that the store has."""
+    """A part that the store has. `modified`, aware and in UTC, only where the store says it."""
 
     slot: PartSlot
     etag: str
     checksum: Checksum | None = None
+    modified: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -198,7 +204,8 @@ class Capabilities:
     `put`, `finish` and `copy` say who vouches that the create-only condition is kept by that operation:
     "documented" (the service or the kernel does), "unproven" (it must be examined first), "missing" (it is not
     kept, or cannot be had). `write_ids`: objects can carry the id of their write, so that a lost answer can be
-    resolved. `conditional_remove`: a removal can be pinned to an etag in one step. `reason`: why, for people.
+    resolved. `conditional_remove`: a removal can be pinned to an etag in one step. `uploads_stay`: an upload that its
+    writer forgets stays, invisible and perhaps billed, until somebody aborts it. `reason`: why, for people.
     """
 
     put: Vouch
@@ -207,6 +214,7 @@ class Capabilities:
     versioning: Versioning = "never"
     write_ids: bool = True
     conditional_remove: bool = True
+    uploads_stay: bool = True
     reason: str = ""
 
 

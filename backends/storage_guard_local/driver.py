@@ -387,6 +387,7 @@ class LocalDriver:
 def _capabilities(vouch: Vouch, reason: str, *, write_ids: bool) -> Capabilities:
     """All three creations end in the same call, so they are judged alike."""
     return Capabilities(
+        uploads_stay=False,
         put=vouch,
         finish=vouch,
         copy=vouch,
