@@ -51,13 +51,16 @@ def encode(meta: WriteMeta, checksum: Checksum | None, mtime_ns: int) -> bytes:
         note["crc64xz"] = checksum.value
         note["mtime_ns"] = mtime_ns
     if has_options(meta.options):
-        kept: dict[str, object] = {
-            name: value for name in _HEADERS if (value := getattr(meta.options, name)) is not None
-        }
-        if meta.options.metadata:
-            kept["metadata"] = dict(meta.options.metadata)
-        note["options"] = kept
+        note["options"] = pack_options(meta.options)
     return _encode(note).encode()
+
+
+def pack_options(options: ObjectOptions) -> dict[str, object]:
+    """What is set, as JSON has it."""
+    kept: dict[str, object] = {name: value for name in _HEADERS if (value := getattr(options, name)) is not None}
+    if options.metadata:
+        kept["metadata"] = dict(options.metadata)
+    return kept
 
 
 def decode(value: bytes, mtime_ns: int) -> Note:
@@ -72,7 +75,7 @@ def decode(value: bytes, mtime_ns: int) -> Note:
     if not isinstance(found, dict):
         return Note()
     note = cast("dict[str, Any]", found)
-    return Note(_write_id(note.get("id")), _checksum(note, mtime_ns), _options(note.get("options")))
+    return Note(_write_id(note.get("id")), _checksum(note, mtime_ns), unpack_options(note.get("options")))
 
 
 def _write_id(found: object) -> str | None:
@@ -90,7 +93,8 @@ def _checksum(note: Mapping[str, Any], mtime_ns: int) -> Checksum | None:
     return Checksum("crc64xz", value) if set(value) <= set("0123456789abcdef") else None
 
 
-def _options(found: object) -> ObjectOptions:
+def unpack_options(found: object) -> ObjectOptions:
+    """What `pack_options` made; what is no option is left out."""
     if not isinstance(found, dict):
         return ObjectOptions()
     kept = cast("dict[str, object]", found)

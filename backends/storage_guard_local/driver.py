@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 
-from storage_guard.checksum import RunningCrc64, combine
 from storage_guard.driver import (
     Absent,
     Body,
     Capabilities,
     Changed,
-    Checksum,
-    Gone,
     Limits,
     Location,
     ObjectInfo,
@@ -26,21 +20,22 @@ from storage_guard.driver import (
     Refused,
     Unguarded,
     Unsupported,
-    Unsynced,
     Upload,
     Vouch,
     WriteMeta,
 )
 from storage_guard_local import copies, listing
 from storage_guard_local.attributes import check_options
-from storage_guard_local.folders import Folders, Place
+from storage_guard_local.creating import Creator
+from storage_guard_local.folders import Folders
+from storage_guard_local.lasting import LastingUploads
+from storage_guard_local.multipart import Multipart
 from storage_guard_local.objects import etag_of, look, open_at, open_object
-from storage_guard_local.publish import Publisher, write_all
+from storage_guard_local.publish import Publisher
 from storage_guard_local.staging import Staged, Staging
 from storage_guard_local.syscalls import System
 from storage_guard_local.systems import system_of
 from storage_guard_local.trouble import CANNOT_SYNC, lost, refused, refusing
-from storage_guard_local.uploads import OpenUpload, Uploads
 
 _MOST_BYTES = 2**63 - 1
 LIMITS = Limits(
@@ -55,9 +50,9 @@ LIMITS = Limits(
 class LocalDriver:
     """A folder of this machine as a store. Thread-safe.
 
-    Holds one window of a body (256 KiB) for each call that runs, and one or two descriptors for each open upload;
-    uploads are known to this very object only, and are gone with it. `durable=False` skips every sync. Pickles, without
-    its uploads.
+    Holds one window of a body (256 KiB) for each call that runs, and one to three descriptors for each open upload.
+    Uploads are known to this very object only, and are gone with it, unless they were begun as lasting: then another
+    goes on with them once this one is closed or dead. `durable=False` skips every sync. Pickles, without its uploads.
     """
 
     def __init__(
@@ -76,7 +71,9 @@ class LocalDriver:
         self._folders = Folders(self._root, self._system)
         self._staging = Staging(self._folders, self._system)
         self._publisher = Publisher(self._folders, self._staging, self._system, durable=durable)
-        self._uploads = Uploads()
+        self._creator = Creator(self._folders, self._staging, self._publisher, self._system)
+        lasting = LastingUploads(self._folders, self._staging, self._system, durable=durable)
+        self._multipart = Multipart(self._creator, lasting, self._limits)
         self._known: Capabilities | None = None
 
     def __repr__(self) -> str:
@@ -145,142 +142,47 @@ class LocalDriver:
     # Creating
 
     def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
-        self._check_size(body.size_bytes, self._limits.max_put_bytes)
+        self._creator.check_size(body.size_bytes, self._limits.max_put_bytes)
         check_options(meta.options)
-        with self._new(key, meta) as (place, staged):
-            checksum = self._write(staged.fd, body, 0)
+        with self._creator.new(key, meta) as (place, staged):
+            checksum = self._creator.write(staged.fd, body, 0)
             return self._publisher.commit(place, staged, checksum, meta)
 
     def copy_new(self, source: ObjectRef, key: str, meta: WriteMeta, /) -> ObjectInfo:
         check_options(meta.options)
         with copies.pinned(source, self._location, self._system) as opened:
-            self._check_size(opened.found.st_size, self._limits.max_put_bytes)
-            with self._new(key, meta) as (place, staged):
+            self._creator.check_size(opened.found.st_size, self._limits.max_put_bytes)
+            with self._creator.new(key, meta) as (place, staged):
                 checksum = copies.copy_whole(opened, staged.fd, self._system)
                 opened.check_unchanged()  # before the name: a copy of two states must not appear
                 return self._publisher.commit(place, staged, checksum, meta)
 
-    @contextmanager
-    def _new(self, key: str, meta: WriteMeta) -> Generator[tuple[Place, Staged]]:
-        """An open place and an empty file for it; left without a trace unless the file gets its name inside."""
-        place, staged = self._open_new(key, meta)
-        try:
-            yield place, staged
-        except BaseException:
-            staged.discard()
-            self._folders.tidy(place)
-            raise
-        staged.discard()
-        self._folders.leave(place)
-
-    def _open_new(self, key: str, meta: WriteMeta) -> tuple[Place, Staged]:
-        place = self._folders.make(key)
-        try:
-            self._publisher.refuse_taken(place, meta)
-            staged = self._staging.open(place)
-            try:
-                self._publisher.prepare(place, staged, meta)
-            except BaseException:
-                staged.discard()
-                raise
-        except BaseException:
-            self._folders.tidy(place)
-            raise
-        return place, staged
-
-    def _write(self, fd: int, body: Body, offset_bytes: int) -> Checksum:
-        crc = RunningCrc64()
-        for window in body.windows():  # what this raises is the caller's, and is not touched
-            try:
-                write_all(self._system, fd, window, offset_bytes + crc.size_bytes)
-            except OSError as exc:
-                raise refused(exc, "cannot write") from exc
-            crc.update(window)
-        if crc.size_bytes != body.size_bytes:
-            message = f"the body was to have {body.size_bytes} bytes and gave {crc.size_bytes}"
-            raise Refused(message, why="request")
-        return crc.checksum()
-
-    def _check_size(self, size_bytes: int, most_bytes: int) -> None:
-        if size_bytes > most_bytes:
-            raise Refused(f"{size_bytes} bytes at once, and {most_bytes} are the most", why="request")
-
     # Uploads
 
     def begin(self, key: str, meta: WriteMeta, /) -> str:
-        check_options(meta.options)
-        place, staged = self._open_new(key, meta)
-        self._folders.leave(place)
-        upload_id = secrets.token_hex(16)
-        self._uploads.add(upload_id, OpenUpload(key, meta, datetime.now(UTC), place, staged))
-        return upload_id
+        """Where `meta` asks for an upload that lasts and there are no file locks it is `Unsupported`."""
+        return self._multipart.begin(key, meta)
 
     def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:
-        upload = self._uploads.get(key, upload_id)
-        self._check_slot(slot)
-        if body.size_bytes != slot.size_bytes:
-            raise Refused(f"the slot has {slot.size_bytes} bytes and the body {body.size_bytes}", why="request")
-        with upload.writing(slot):
-            checksum = self._write(upload.staged.fd, body, slot.offset_bytes)
-            return upload.record(slot, checksum)
+        return self._multipart.put_part(key, upload_id, slot, body)
 
     def copy_part(self, key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int, /) -> Part:
-        upload = self._uploads.get(key, upload_id)
-        self._check_slot(slot)
-        with copies.pinned(source, self._location, self._system) as opened, upload.writing(slot):
-            fd = upload.staged.fd
-            checksum = copies.copy_windows(opened, fd, slot, self._system, start=start)
-            opened.check_unchanged()
-            return upload.record(slot, checksum)
-
-    def _check_slot(self, slot: PartSlot) -> None:
-        if not 1 <= slot.number <= self._limits.max_parts or slot.offset_bytes < 0 or slot.size_bytes < 0:
-            raise Refused(f"there is no such slot: {slot}", why="request")
-        self._check_size(slot.size_bytes, self._limits.max_part_bytes)
+        with copies.pinned(source, self._location, self._system) as opened:
+            return self._multipart.copy_part(key, upload_id, slot, opened, start)
 
     def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
-        upload = self._uploads.get(key, upload_id)
-        with upload.alone():
-            if meta != upload.meta:
-                raise Refused("an upload is finished with what it was begun with", why="request")
-            chosen = upload.chosen(parts)
-            size_bytes = chosen[-1].slot.offset_bytes + chosen[-1].slot.size_bytes
-            self._check_size(size_bytes, self._limits.max_object_bytes)
-            checksum = combine((part.checksum, part.slot.size_bytes) for part in chosen)
-            place = self._folders.make(key)
-            try:
-                self._publisher.refuse_taken(place, meta)
-                with refusing("cannot set the size of the new file"):
-                    self._system.ftruncate(upload.staged.fd, size_bytes)
-                info = self._publisher.commit(place, upload.staged, checksum, meta)
-            except BaseException as exc:
-                if upload.staged.spoilt or isinstance(exc, Unsynced):
-                    self._end(upload_id, upload)
-                self._folders.tidy(place)
-                raise
-            self._folders.leave(place)
-            upload.place.keep()
-            self._end(upload_id, upload)
-            return info
+        return self._multipart.finish_new(key, upload_id, parts, meta)
 
     def abort(self, key: str, upload_id: str, /) -> None:
-        upload = self._uploads.get(key, upload_id)
-        with upload.alone():
-            self._end(upload_id, upload)
+        self._multipart.abort(key, upload_id)
 
     def scan_uploads(self, prefix: str, /) -> Iterator[Upload]:
-        for upload_id, upload in self._uploads.all():
-            if upload.key.startswith(prefix):
-                yield Upload(upload.key, upload_id, upload.started)
+        """Those of this driver, and those of this root that last, whoever writes them."""
+        return self._multipart.scan_uploads(prefix)
 
     def scan_parts(self, key: str, upload_id: str, /) -> Iterator[Part]:
-        return iter(self._uploads.get(key, upload_id).parts())
-
-    def _end(self, upload_id: str, upload: OpenUpload) -> None:
-        upload.end()
-        self._uploads.forget(upload_id)
-        upload.staged.discard()
-        self._folders.tidy(upload.place)
+        """An upload that lasts, and that nobody holds, is taken over by this."""
+        return iter(self._multipart.parts(key, upload_id))
 
     # Objects that are there
 
@@ -376,12 +278,8 @@ class LocalDriver:
         raise Unsupported(f"a local disk has no presigned URLs ({key!r}, {expires_s} s)")
 
     def close(self) -> None:
-        """Abort the open uploads; nothing else is held."""
-        for upload_id, upload in self._uploads.all():
-            try:
-                self.abort(upload.key, upload_id)
-            except Gone:
-                pass
+        """Abort the open uploads and let go of those that last; nothing else is held."""
+        self._multipart.close()
 
 
 def _capabilities(vouch: Vouch, reason: str, *, write_ids: bool) -> Capabilities:

@@ -144,23 +144,45 @@ class Staging:
 
     def open_named(self, place: Place) -> Staged:
         """As `open`, never anonymous."""
-        folder_fd = self._folders.open_reserved("tmp")
+        folder_fd = self.open_beside(place, "tmp")
         try:
-            with refusing("cannot look at the folder of temporary files"):
-                device = self._system.fstat(folder_fd).st_dev
-            if device != place.device:
-                raise Refused(
-                    f"the folder of {place.key!r} is a mount of its own, without O_TMPFILE: nothing can be moved "
-                    "into it in one step. Open that folder as a store of its own",
-                    why="request",
-                    code="EXDEV",
-                )
-            way = self._named_way(folder_fd, device)
+            way = self._named_way(folder_fd, place.device)
             name, fd = self._new_name(folder_fd)
         except BaseException:
             self._folders.close(folder_fd)
             raise
         return Staged(self._system, way, fd, folder_fd, name)
+
+    def open_beside(self, place: Place, name: str) -> int:
+        """The library's own folder `name`, from which files can be moved to a place. Raises Refused."""
+        folder_fd = self._folders.open_reserved(name)
+        try:
+            if self._device_of(folder_fd) != place.device:
+                raise Refused(
+                    f"the folder of {place.key!r} is a mount of its own: nothing that has a name can be moved "
+                    "into it in one step. Open that folder as a store of its own",
+                    why="request",
+                    code="EXDEV",
+                )
+        except BaseException:
+            self._folders.close(folder_fd)
+            raise
+        return folder_fd
+
+    def way_from(self, folder_fd: int) -> Way:
+        """How a named file of the library's own folder is published. Raises Refused, Unguarded."""
+        known = self._named.get(self._device_of(folder_fd))
+        if known is not None:
+            return known
+        tried_fd = self._folders.open_reserved("tmp")
+        try:
+            return self._named_way(tried_fd, self._device_of(tried_fd))
+        finally:
+            self._folders.close(tried_fd)
+
+    def _device_of(self, folder_fd: int) -> int:
+        with refusing("cannot look at the folder of temporary files"):
+            return self._system.fstat(folder_fd).st_dev
 
     def _named_way(self, folder_fd: int, device: int) -> Way:
         with self._lock:

@@ -135,7 +135,7 @@ def files_below(root: str | Path) -> list[str]:
     for folder, folders, names in os.walk(root):
         for name in [*folders, *names]:
             path = os.path.relpath(os.path.join(folder, name), root)
-            if path not in (".storage-guard", ".storage-guard/tmp"):
+            if path not in (".storage-guard", ".storage-guard/tmp", ".storage-guard/uploads"):
                 found.append(path)
     return sorted(found)
 

@@ -1,0 +1,321 @@
+"""Uploads that outlive their process: a hidden file with its parts, and the ledger that says which.
+
+    .storage-guard/uploads/<upload id>.parts    the ledger; whoever writes holds its lock, which dies with him
+    .storage-guard/uploads/<upload id>.data     the file, until it is published
+
+The ledger is made first and removed last, so a file without one is nobody's. It is the ledger that is locked and not
+the file, because the file must not even be opened for writing by who does not know yet that it is unpublished. That is
+known from two things, both looked at under the lock: a file with a second name, or without its hidden one, has been
+published, and so may one have been whose ledger says "finishing", which reaches the disk before the name does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from datetime import datetime
+
+from storage_guard.checksum import RunningCrc64
+from storage_guard.driver import WINDOW_BYTES, Gone, Part, Refused, Unsupported, WriteMeta
+from storage_guard.names import RESERVED
+from storage_guard_local.folders import Folders, Place
+from storage_guard_local.kept import Kept, open_kept
+from storage_guard_local.ledger import Header, Told, finishing_record, header_record, part_record
+from storage_guard_local.staging import Staging
+from storage_guard_local.syscalls import O_NOFOLLOW, O_NONBLOCK, System
+from storage_guard_local.trouble import lost, name_of, refused, refusing
+from storage_guard_local.uploads import OpenUpload
+
+_FOLDER = "uploads"
+_ID = re.compile(r"[0-9a-f]{32}")
+_OPEN = os.O_RDWR | O_NOFOLLOW | O_NONBLOCK
+_MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | O_NOFOLLOW
+_TRIES = 100
+
+
+class LastingUpload(OpenUpload):
+    """An upload that is told to its ledger."""
+
+    def __init__(self, header: Header, place: Place, kept: Kept, told: Told, *, durable: bool) -> None:
+        super().__init__(header.key, header.meta, header.began, place, kept)
+        self.kept = kept
+        self._durable = durable
+        self._parts = told.parts
+        self._finishing = told.finishing
+
+    @property
+    def is_held(self) -> bool:
+        """False once it was let go, and in a forked child, to which it does not belong."""
+        return self.kept.ledger.fd >= 0
+
+    def note_part(self, part: Part) -> None:
+        with refusing("cannot write down the part"):
+            self.kept.ledger.append(part_record(part))
+
+    def note_finishing(self, *, begun: bool) -> None:
+        with refusing("cannot write down that the upload is being finished"):
+            self.kept.ledger.append(finishing_record(begun=begun))
+            if begun and self._durable:
+                self.kept.ledger.sync()
+
+    def throw_away(self) -> None:
+        """Remove it, so that no crash brings it back. Raises Refused (it is as it was), Lost."""
+        with refusing(f"cannot remove the upload of {self.key!r}"):
+            self.kept.remove()
+        if self._durable:
+            try:
+                self.kept.sync_folder()
+            except OSError as exc:
+                raise lost(exc, f"the upload of {self.key!r} is removed, but its folder could not be synced") from exc
+
+
+class LastingUploads:
+    """Those of one root, on the disk. Knows nothing of which are held by this driver."""
+
+    def __init__(self, folders: Folders, staging: Staging, system: System, *, durable: bool) -> None:
+        self._folders = folders
+        self._staging = staging
+        self._system = system
+        self._durable = durable
+        self._swept = False
+
+    # Beginning
+
+    def begin(self, place: Place, key: str, meta: WriteMeta, began: datetime) -> tuple[str, LastingUpload]:
+        """Raises Refused, Unguarded, Unsupported (no locks)."""
+        folder_fd = self._staging.open_beside(place, _FOLDER)
+        try:
+            way = self._staging.way_from(folder_fd)
+            if not self._swept:
+                for _ in self._visit(folder_fd):
+                    pass
+                self._swept = True
+            upload_id, kept = self._new(folder_fd)
+        except BaseException:
+            self._folders.close(folder_fd)
+            raise
+        kept.folder_fd = folder_fd
+        kept.way = way
+        header = Header(key, meta, began)
+        try:
+            with refusing("cannot make a file for the upload"):
+                kept.ledger.append(header_record(header))
+                kept.fd = self._system.open(upload_id + ".data", _MAKE, dir_fd=folder_fd)
+                kept.name = upload_id + ".data"
+        except BaseException:
+            kept.discard()
+            raise
+        return upload_id, LastingUpload(header, Place(key, (), ""), kept, Told(), durable=self._durable)
+
+    def _new(self, folder_fd: int) -> tuple[str, Kept]:
+        """A locked, empty ledger. Raises Refused, Unsupported."""
+        for _ in range(_TRIES):
+            upload_id = secrets.token_hex(16)
+            with refusing("cannot make a ledger for the upload"):
+                kept = self._open_ledger(upload_id, folder_fd, _MAKE)
+            try:
+                if self._locks(kept, folder_fd):
+                    return upload_id, kept
+            except BaseException as exc:
+                self._remove(kept.ledger_name, folder_fd)
+                kept.let_go()
+                if isinstance(exc, OSError):
+                    message = f"the disk has no file locks, so no upload can outlive its process: {exc.strerror}"
+                    raise Unsupported(message, code=name_of(exc)) from exc
+                raise
+            self._remove(kept.ledger_name, folder_fd)
+            kept.let_go()
+        raise Refused("the ledgers of uploads are removed as fast as they are made", why="request")
+
+    def _open_ledger(self, upload_id: str, folder_fd: int, flags: int = _OPEN) -> Kept:
+        """Raises OSError."""
+        return open_kept(upload_id, folder_fd, flags, self._system)
+
+    def _locks(self, kept: Kept, folder_fd: int) -> bool:
+        """Lock a ledger that was opened by its name; False if another holds it, or it was removed meanwhile.
+
+        Raises OSError where there are no locks, Refused.
+        """
+        fd = kept.ledger.fd
+        try:
+            self._system.flock(fd)
+        except BlockingIOError:
+            return False
+        with refusing("cannot look at the ledger of an upload"):
+            try:
+                found = self._system.lstat(kept.ledger_name, dir_fd=folder_fd)
+            except FileNotFoundError:
+                return False
+            return os.path.samestat(found, self._system.fstat(fd))
+
+    # Going on
+
+    def adopt(self, key: str, upload_id: str, *, verified: bool = True) -> LastingUpload:
+        """Take over an upload that nobody holds; `verified`: its parts are wanted, and are looked at first.
+
+        Raises Gone, Refused ("InUse" if somebody does hold it).
+        """
+        gone = Gone(f"{upload_id!r} is no open upload of {key!r}", sole=True)
+        folder_fd = self._folders.open_folder((RESERVED, _FOLDER)) if _ID.fullmatch(upload_id) else None
+        if folder_fd is None:
+            raise gone
+        kept = self._take(upload_id, folder_fd)
+        if kept is None:
+            raise gone
+        try:
+            told = self._told(kept)
+            if told.header is not None and told.header.key != key:
+                raise gone
+            if told.header is None or not self._open_data(kept, upload_id):
+                kept.name = upload_id + ".data"
+                kept.discard()
+                raise gone
+            if verified:
+                kept.way = self._staging.way_from(folder_fd)
+                told.parts = {number: part for number, part in told.parts.items() if self._is_there(kept.fd, part)}
+        except BaseException:
+            kept.let_go()
+            raise
+        return LastingUpload(told.header, Place(key, (), ""), kept, told, durable=self._durable)
+
+    def _take(self, upload_id: str, folder_fd: int) -> Kept | None:
+        """The locked ledger of an upload; None if there is none. `folder_fd` goes with it, or is closed."""
+        try:
+            with refusing("cannot open the ledger of the upload"):
+                try:
+                    kept = self._open_ledger(upload_id, folder_fd)
+                except FileNotFoundError:
+                    kept = None
+        except BaseException:
+            self._folders.close(folder_fd)
+            raise
+        if kept is None:
+            self._folders.close(folder_fd)
+            return None
+        kept.folder_fd = folder_fd
+        try:
+            with refusing("cannot lock the upload"):
+                if self._locks(kept, folder_fd):
+                    return kept
+                is_removed = self._system.fstat(kept.ledger.fd).st_nlink == 0
+        except BaseException:
+            kept.let_go()
+            raise
+        kept.let_go()
+        if is_removed:
+            return None
+        raise Refused(f"the upload {upload_id!r} is being written by another", why="request", code="InUse")
+
+    def _told(self, kept: Kept) -> Told:
+        with refusing("cannot read the ledger of the upload"):
+            told = kept.ledger.read()
+        if told.newer:
+            raise Refused("the upload was begun by a newer version of this library", why="request", code="Format")
+        return told
+
+    def _open_data(self, kept: Kept, upload_id: str) -> bool:
+        """Open the file of a locked upload for writing, unless it was published or is not there."""
+        name = upload_id + ".data"
+        with refusing("cannot open the file of the upload"):
+            if not self._is_unpublished(name, kept.folder_fd):
+                return False
+            kept.fd = self._system.open(name, _OPEN, dir_fd=kept.folder_fd)
+            kept.name = name
+            return True
+
+    def _is_unpublished(self, name: str, folder_fd: int) -> bool:
+        """Raises OSError."""
+        try:
+            found = self._system.lstat(name, dir_fd=folder_fd)
+        except FileNotFoundError:
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+
+    def _is_there(self, fd: int, part: Part) -> bool:
+        """Whether the file has the bytes of a part: after a crash of the machine it may not."""
+        crc = RunningCrc64()
+        slot = part.slot
+        buffer = memoryview(bytearray(min(WINDOW_BYTES, slot.size_bytes)))
+        with refusing("cannot read the parts of the upload"):
+            while crc.size_bytes < slot.size_bytes:
+                window = buffer[: min(WINDOW_BYTES, slot.size_bytes - crc.size_bytes)]
+                got_bytes = self._system.preadv(fd, window, slot.offset_bytes + crc.size_bytes)
+                if got_bytes == 0:
+                    return False
+                crc.update(window[:got_bytes])
+        return crc.checksum() == part.checksum
+
+    # Listing and sweeping
+
+    def scan(self) -> Iterator[tuple[str, Header]]:
+        """Those that are open, held or not. Leftovers of dead processes are removed on the way. Raises Refused."""
+        folder_fd = self._folders.open_folder((RESERVED, _FOLDER))
+        if folder_fd is None:
+            return
+        try:
+            found = list(self._visit(folder_fd))
+        finally:
+            self._folders.close(folder_fd)
+        yield from found
+
+    def _visit(self, folder_fd: int) -> Iterator[tuple[str, Header]]:
+        with refusing("cannot list the uploads"):
+            names = [name for name, kind in self._system.entries(folder_fd) if kind == "file"]
+        for name in sorted(names):
+            upload_id, _, what = name.partition(".")
+            if not _ID.fullmatch(upload_id):
+                continue
+            if what == "data" and upload_id + ".parts" not in names:
+                self._sweep_orphan(upload_id, folder_fd)
+            if what != "parts":
+                continue
+            told = self._peek(upload_id, folder_fd)
+            if told.header is not None:
+                yield upload_id, told.header
+
+    def _peek(self, upload_id: str, folder_fd: int) -> Told:
+        """What an open upload says of itself; nothing for what is none, which is swept unless somebody holds it."""
+        try:
+            kept = self._open_ledger(upload_id, folder_fd)
+        except FileNotFoundError:
+            return Told()
+        except OSError as exc:
+            raise refused(exc, "cannot open the ledger of an upload") from exc
+        try:
+            with refusing("cannot look at an upload"):
+                told = kept.ledger.read()
+                if told.newer or (told.header and self._is_unpublished(upload_id + ".data", folder_fd)):
+                    return told
+            self._sweep(upload_id, folder_fd, kept)
+            return Told()
+        finally:
+            kept.let_go()
+
+    def _sweep(self, upload_id: str, folder_fd: int, kept: Kept) -> None:
+        """Remove what is left of an upload, if that is still so once it is locked."""
+        try:
+            if not self._locks(kept, folder_fd):
+                return
+            if kept.ledger.read().header is None or not self._is_unpublished(upload_id + ".data", folder_fd):
+                self._remove(upload_id + ".data", folder_fd)
+                self._remove(upload_id + ".parts", folder_fd)
+        except (OSError, Refused):
+            pass
+
+    def _sweep_orphan(self, upload_id: str, folder_fd: int) -> None:
+        """A ledger is there before its file: one that is missing now, and not only in the listing, is no more."""
+        try:
+            self._system.lstat(upload_id + ".parts", dir_fd=folder_fd)
+        except FileNotFoundError:
+            self._remove(upload_id + ".data", folder_fd)
+        except OSError:
+            pass
+
+    def _remove(self, name: str, folder_fd: int) -> None:
+        try:
+            self._system.unlink(name, dir_fd=folder_fd)
+        except OSError:
+            pass
