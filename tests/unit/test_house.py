@@ -67,6 +67,8 @@ MAY = {
     "storage_guard/outcome.py": Room(pure=True),
     "storage_guard/ticket.py": Room(pure=True),
     "storage_guard/translate.py": Room("errors signals", pure=True),
+    "storage_guard/ownfile.py": Room(),
+    "storage_guard/journal.py": Room("model ownfile"),
     "storage_guard/access.py": Room("clock driver model names retry signals translate"),
     "storage_guard/reading.py": Room("access errors model names signals translate"),
     "storage_guard/removal.py": Room("access errors signals translate"),
