@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from storage_guard import names, signals
+from storage_guard.answers import asked_s
 from storage_guard.clock import Clock
 from storage_guard.driver import Driver
 from storage_guard.model import ObjectInfo
@@ -47,8 +48,3 @@ class Access:
             except signals.Signal as signal:
                 if not (isinstance(signal, signals.Busy | signals.Lost) and patience.wait(asked_s(signal))):
                     raise as_error(signal, f"{sentence} ({self.url})", key=key) from signal
-
-
-def asked_s(signal: signals.Signal) -> float:
-    """How long the store asked us to wait."""
-    return signal.retry_after_s if isinstance(signal, signals.Busy) else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from storage_guard.model import Checksum
@@ -58,23 +59,28 @@ def combine(parts: Iterable[tuple[Checksum | None, int]]) -> Checksum | None:
 
 
 def _shift(crc: int, size_bytes: int) -> int:
-    """What `crc` becomes when `size_bytes` zero bytes follow: a linear map, applied by repeated squaring.
+    """What `crc` becomes when `size_bytes` zero bytes follow.
 
     The complements at both ends of CRC-64/XZ cancel out when two checksums are joined this way.
     """
-    if not crc or not size_bytes:
-        return crc
+    return _apply(_zeros(size_bytes), crc) if crc and size_bytes else crc
+
+
+@lru_cache(maxsize=64)
+def _zeros(size_bytes: int) -> list[int]:
+    """The linear map of `size_bytes` (not 0) zero bytes, by repeated squaring. Kept, because parts are of one size."""
     # Column k is what bit k turns into behind one zero bit; three squarings make that one zero byte.
     columns = [_POLY, *(1 << bit for bit in range(63))]
     for _ in range(3):
-        columns = _square(columns)
+        columns = _behind(columns, columns)
+    out: list[int] | None = None
     while True:
         if size_bytes & 1:
-            crc = _apply(columns, crc)
+            out = columns if out is None else _behind(columns, out)
         size_bytes >>= 1
         if not size_bytes:
-            return crc
-        columns = _square(columns)
+            return out or columns
+        columns = _behind(columns, columns)
 
 
 def _apply(columns: list[int], vector: int) -> int:
@@ -88,5 +94,6 @@ def _apply(columns: list[int], vector: int) -> int:
     return out
 
 
-def _square(columns: list[int]) -> list[int]:
-    return [_apply(columns, column) for column in columns]
+def _behind(second: list[int], first: list[int]) -> list[int]:
+    """The map that does `first`, then `second`."""
+    return [_apply(second, column) for column in first]

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Generator
+from functools import partial
 
-from storage_guard import signals
-from storage_guard.body import Body, Source, WatchedBody
+from storage_guard import answers, outcome, signals
 from storage_guard.checksum import combine
 from storage_guard.errors import NotWritten, StorageGuardError, attach_ticket
-from storage_guard.model import MiB, ObjectInfo, Part, PartSlot, Receipt, WriteMeta
+from storage_guard.lanes import Task, Threads
+from storage_guard.model import MiB, ObjectInfo, Part, Receipt, WriteMeta
 from storage_guard.outcome import Answer, Doing, Verdict, Write
-from storage_guard.plan import Plan, slots
-from storage_guard.resolve import Resolver, Target
+from storage_guard.payload import DataFailed, Payload, Piece, Pieces
+from storage_guard.resolve import Glance, Resolver, Target
 from storage_guard.retry import Patience
+from storage_guard.sending import Bounds, Progress, Sending, Tally
 
-Progress = Callable[[int, int | None], None]
-_T = TypeVar("_T")
 _ABORT_TRIES = 3
 # A ticket may be wanted while Ctrl-C is on its way out: no long reading then.
 _TICKET_READS_BYTES = 64 * MiB
 
-
 _BEGIN_ANSWERS = (Answer.DONE, Answer.EXISTS, Answer.EXISTS_SOLE, Answer.LOST, Answer.BUSY, Answer.CONFLICT)
-
-
-class DataFailed(signals.Definite):
-    """The caller's own data raised while it was read; `trouble` is what it raised."""
-
-    def __init__(self, trouble: Exception) -> None:
-        super().__init__(str(trouble))
-        self.trouble = trouble
 
 
 @contextlib.contextmanager
@@ -47,36 +37,45 @@ def note_failed_data(key: str, store_url: str) -> Generator[None]:
 
 
 class Creation(Resolver):
-    """Memory: one window of a file, nothing for bytes, one part of a stream."""
+    """Memory: what `Bounds` allows for parts, one window of a file otherwise."""
 
     def __init__(
         self,
         target: Target,
         patience: Patience,
-        source: Source,
-        plan: Plan,
+        payload: Payload,
         meta: WriteMeta,
         *,
-        first: Body | None = None,
+        multipart: bool,
+        bounds: Bounds | None = None,
         progress: Progress | None = None,
     ) -> None:
         super().__init__(target, patience)
-        self._source = source
-        self._plan = plan
+        self._payload = payload
         self._meta = meta
-        self._first = first  # what was read of a stream to see whether it is a small one
-        self._cut_before = False
-        self._progress = progress
-        self._reported_bytes = -1
-        self._parts: list[Part] = []
+        self._multipart = multipart
+        self._bounds = bounds or Bounds()
+        self._tally = Tally(progress, payload.size_bytes)
+        self._sending: Sending | None = None
+        self._pieces: Pieces | None = None
 
     def create(self, write: Write) -> Receipt:
         """Run to the verdict; what interrupts it after a commit was sent carries a ticket."""
-        try:
+        with self.interruptible():
             write = self.run(write)
+        return self.end(write)
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Generator[None]:
+        """What leaves this, Ctrl-C too, leaves nothing on its way, no upload open, and no doubt without a ticket."""
+        try:
+            yield
         except BaseException as exc:
             self._interrupted(exc)
             raise
+
+    def end(self, write: Write) -> Receipt:
+        """Behind the verdict: clean up, and put it into words."""
         try:
             self._clean_up(tries=_ABORT_TRIES)
         except BaseException as exc:
@@ -90,6 +89,11 @@ class Creation(Resolver):
 
     def _interrupted(self, exc: BaseException) -> None:
         write = self.write
+        try:
+            if self._sending is not None:
+                self._sending.stop()
+        except BaseException:  # noqa: BLE001 - a second Ctrl-C; the first is on its way already
+            self.notes.append("some of its parts may still be on their way")
         if write is not None and write.in_doubt:
             self._note_upload("it may be wanted to settle")
             self._tell(exc, in_doubt=True)
@@ -116,141 +120,115 @@ class Creation(Resolver):
             case Doing.BEGIN:
                 return self._begin()
             case Doing.PARTS:
-                return self._send_parts()
+                return self.send_parts()
             case Doing.COMMIT:
                 return self._commit()
             case _:
                 return super().do(doing)
 
     def digest(self) -> tuple[int, int] | None:
-        return self._source.digest()
+        return self._payload.digest()
 
     def quick_digest(self) -> tuple[int, int] | None:
-        size_bytes = self._source.size_bytes
+        size_bytes = self._payload.size_bytes
         # A stream has been read to its end before its commit, so its digest is at hand.
         if size_bytes is None or size_bytes <= _TICKET_READS_BYTES:
-            return self._source.digest()
-        whole = combine((part.checksum, part.slot.size_bytes) for part in self._parts)
-        return (size_bytes, int(whole.value, 16)) if whole and self._parts else None
+            return self._payload.digest()
+        parts = self._parts()
+        whole = combine((part.checksum, part.slot.size_bytes) for part in parts)
+        return (size_bytes, int(whole.value, 16)) if whole and parts else None
 
     # What writes
 
     def _begin(self) -> Answer:
+        if self.upload_id is not None:
+            self._clean_up(tries=_ABORT_TRIES)  # one that was begun while a rival had the key
         # Not the guard, only kindness: a key that is taken should not cost the upload of all the parts.
-        if self._head() in (Answer.OURS, Answer.THEIRS):
-            return Answer.EXISTS
-        answer = self._send(self._begin_now)
+        if self._bounds.in_flight == 1:
+            return Answer.EXISTS if self.target.glance().taken else self._begun(self.send(self._begin_now))
+        looking = Threads[Glance]()
+        looking.start(Task(self.target.glance, 0))
+        try:
+            answer = self._begun(self.send(self._begin_now))
+            glance = looking.next_done()[1]
+        finally:
+            looking.join()
+        return Answer.EXISTS if glance is not None and glance.taken else answer
+
+    def _begun(self, answer: Answer) -> Answer:
         if answer is Answer.LOST:
             self._note_lost_upload()
         return answer if answer in _BEGIN_ANSWERS else Answer.REFUSED
 
     def _begin_now(self) -> None:
         self.upload_id = None
-        self._parts = []
+        self._sending = self._pieces = None
         self.upload_id = self.target.driver.begin(self.target.full_key, self._meta)
         self.patience.progress()
 
-    def _send_parts(self) -> Answer:
-        pieces = self._cut()
-        while True:
-            try:
-                piece = next(pieces, None)
-            except Exception as exc:  # noqa: BLE001 - a caller's stream may raise anything; `conclude` raises it again
-                self.trouble = exc
-                return Answer.REFUSED
-            if piece is None:
-                self.part_count = len(self._parts)
-                return Answer.DONE
-            answer = self._send_part(*piece)
-            if answer is not Answer.DONE:
-                return answer
-            self.patience.progress()
-
-    def _cut(self) -> Iterator[tuple[PartSlot, Body]]:
-        part_bytes = self._plan.part_bytes or 0
-        if self._cut_before:
-            self._source.rewind()
-            self._first = None
-        self._cut_before = True
-        if self._source.size_bytes is not None:
-            for slot in slots(self._source.size_bytes, part_bytes):
-                yield slot, self._source.take(slot.offset_bytes, slot.size_bytes)
-            return
-        max_parts = self.target.driver.limits.max_parts
-        offset_bytes = 0
-        for number in range(1, max_parts + 1):
-            body = self._first or self._source.take(offset_bytes, part_bytes)
-            self._first = None
-            if body.size_bytes or number == 1:
-                yield PartSlot(number, offset_bytes, body.size_bytes), body
-            offset_bytes += body.size_bytes
-            if body.size_bytes < part_bytes:
-                return
-        if self._source.take(offset_bytes, 1).size_bytes:
-            raise NotWritten(
-                f"{self.target.key!r} was not written: the stream is longer than {max_parts} parts of {part_bytes} "
-                "bytes; give the Store a larger part_bytes",
-                key=self.target.key,
+    def sending(self, have: tuple[Part, ...] = ()) -> Sending:
+        """The parts of the open upload."""
+        if self._sending is None:
+            self._tally.anew()
+            self._sending = Sending(
+                self.target.driver,
+                self.target.full_key,
+                self._open_upload(),
+                clock=self.target.clock,
+                patience=self.patience,
+                bounds=self._bounds,
+                tally=self._tally,
+                look=self.target.glance,
+                have=have,
             )
+        return self._sending
 
-    def _send_part(self, slot: PartSlot, body: Body) -> Answer:
-        while True:
-            answer = self._send(lambda: self._put_part(slot, body))
-            if answer in (Answer.LOST, Answer.BUSY, Answer.CONFLICT):  # a part may be sent again
-                if self.patience.wait(self.asked_s):
-                    continue
-                return Answer.REFUSED
-            return answer if answer in (Answer.DONE, Answer.GONE, Answer.GONE_SOLE) else Answer.REFUSED
+    def send_parts(self) -> Answer:
+        """Send what is left to send."""
+        sending = self.sending()
+        if self._pieces is None:
+            self._pieces = self._payload.pieces()
+        return self.sent(sending.send(self._pieces))
 
-    def _put_part(self, slot: PartSlot, body: Body) -> None:
-        upload_id = self._open_upload()
-        key = self.target.full_key
-        part = self._with_body(
-            body, slot.offset_bytes, lambda watched: self.target.driver.put_part(key, upload_id, slot, watched)
-        )
-        self._parts = [*(each for each in self._parts if each.slot.number != slot.number), part]
+    def sent(self, answer: Answer) -> Answer:
+        """Note how the parts ended."""
+        sending = self.sending()
+        if sending.trouble is not None:
+            self.trouble = sending.trouble
+        if sending.rival is not None:
+            self.seen = sending.rival.seen
+        self.part_count = len(sending.parts)
+        return answer
+
+    def _parts(self) -> list[Part]:
+        parts = self._sending.parts if self._sending is not None else {}
+        return [parts[number] for number in sorted(parts)]
 
     def _commit(self) -> Answer:
         self.attempts += 1
-        return self._send(self._finish if self._plan.multipart else self._put)
+        return self.send(self._finish if self._multipart else self._put)
 
     def _put(self) -> None:
-        body = self._first or self._source.take(0, self._source.size_bytes or 0)
-        key = self.target.full_key
-        info = self._with_body(body, 0, lambda watched: self.target.driver.put_new(key, watched, self._meta))
-        self._published(info)
+        watch = partial(self._tally.watch, 1)
+        self._published(self._payload.put(self.target.driver, self.target.full_key, self._meta, watch))
 
     def _finish(self) -> None:
-        info = self.target.driver.finish_new(self.target.full_key, self._open_upload(), self._parts, self._meta)
+        parts = self._parts()
+        info = self.target.driver.finish_new(self.target.full_key, self._open_upload(), parts, self._meta)
         self.upload_id = None
         self._published(info)
 
     def _published(self, info: ObjectInfo) -> None:
         self.seen = info
         # Behind a lost finish a 200 may be a replay, and is asked about.
-        self.direct = not (self._plan.multipart and self.write is not None and self.write.suspect)
+        self.direct = not (self._multipart and self.write is not None and self.write.suspect)
 
     def _open_upload(self) -> str:
         if self.upload_id is None:
             raise signals.Gone("there is no open upload")
         return self.upload_id
 
-    def _with_body(self, body: Body, offset_bytes: int, request: Callable[[Body], _T]) -> _T:
-        watched = WatchedBody(body, lambda done_bytes: self._report(offset_bytes + done_bytes))
-        try:
-            return request(watched)
-        except Exception as exc:
-            if exc is watched.failure:
-                raise DataFailed(exc) from exc
-            raise
-
-    def _report(self, done_bytes: int) -> None:
-        # An attempt that begins anew does not take back what was reported.
-        if self._progress is not None and done_bytes > self._reported_bytes:
-            self._reported_bytes = done_bytes
-            self._progress(done_bytes, self._source.size_bytes)
-
-    def _send(self, request: Callable[[], None]) -> Answer:
+    def send(self, request: Callable[[], None]) -> Answer:
         """The answer to a request that changes something. What is no signal at all is not caught: see `create`."""
         try:
             request()
@@ -259,7 +237,7 @@ class Creation(Resolver):
             return Answer.REFUSED
         except signals.Signal as signal:
             self._troubled(signal)
-            return answer_for(signal)
+            return answers.answer_for(signal)
         return Answer.DONE
 
     def _clean_up(self, *, tries: int) -> None:
@@ -288,22 +266,62 @@ class Creation(Resolver):
         self.notes.append(f"opening an upload of {self.target.key!r} was not answered: one may be left open")
 
 
-def answer_for(signal: signals.Signal) -> Answer:
-    """What a signal means to `outcome`. What is none of the known ones may have acted."""
-    match signal:
-        case signals.Exists():
-            return Answer.EXISTS_SOLE if signal.sole else Answer.EXISTS
-        case signals.Gone():
-            return Answer.GONE_SOLE if signal.sole else Answer.GONE
-        case signals.Conflict():
-            return Answer.CONFLICT if signal.restart else Answer.BUSY
-        case signals.Busy():
-            return Answer.BUSY
-        case signals.Unsynced():
-            return Answer.UNSYNCED
-        case signals.Broken():
-            return Answer.BROKEN
-        case signals.Definite():
-            return Answer.REFUSED
-        case _:
-            return Answer.LOST
+_NEEDS_DATA = (Doing.PARTS, Doing.COMPARE)
+
+
+class PushedCreation(Creation):
+    """The same for a caller who hands the parts over one by one, as they come to be."""
+
+    def __init__(
+        self,
+        target: Target,
+        patience: Patience,
+        payload: Payload,
+        meta: WriteMeta,
+        *,
+        write: Write,
+        bounds: Bounds,
+        progress: Progress | None,
+    ) -> None:
+        super().__init__(target, patience, payload, meta, multipart=True, bounds=bounds, progress=progress)
+        self._state = write
+
+    def push(self, piece: Piece) -> Receipt | None:
+        """Send a part when there is room for it. Raises the verdict, or returns it, if there already is one.
+
+        Where an object at the key is to be compared with ours, that waits for `finish`: ours is not whole yet.
+        """
+        with self.interruptible():
+            self._state = self.run(self._state, until=_NEEDS_DATA)
+            if self._state.doing is Doing.PARTS and not self.sending().offer(piece):
+                self._state = self.run(outcome.step(self._state, self._stopped()), until=_NEEDS_DATA)
+        return self.end(self._state) if self._state.decided else None
+
+    def finish(self) -> Receipt:
+        """All parts were handed over."""
+        with self.interruptible():
+            self.patience.progress()
+            self._state = self.run(self._state, until=_NEEDS_DATA)
+            if self._state.doing is Doing.PARTS:
+                self._state = outcome.step(self._state, self._stopped())
+            self._state = self.run(self._state)
+        return self.end(self._state)
+
+    def _stopped(self) -> Answer:
+        return self.sent(self.sending().finish())
+
+    def send_parts(self) -> Answer:
+        """The machine wants all parts sent again, and they are gone."""
+        self.trouble = NotWritten(
+            f"{self.target.key!r} was not written to {self.target.store_url}: its parts have to be sent again, and "
+            "what was written to it is no longer at hand",
+            key=self.target.key,
+        )
+        return Answer.REFUSED
+
+    def discard(self) -> None:
+        """Throw away what was sent."""
+        with contextlib.suppress(Exception):
+            if self._sending is not None:
+                self._sending.stop()
+        self._clean_up(tries=_ABORT_TRIES)

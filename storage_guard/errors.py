@@ -8,6 +8,7 @@
       InvalidKey          (ValueError)         no store of ours takes this key, or a folder is in the way
       Unsupported         (ValueError)         this backend cannot do what was asked
       GuaranteeBroken                          the store wrote ours without keeping the condition
+      RenameIncomplete                         the copy is there; the source is too, or may be
       NotWritten                               definite: ours is not there and will not appear
         AccessDenied      (PermissionError)    the store does not let us
         GuaranteeMissing                       the store would not keep the promise here
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from storage_guard.raising import About, revive
 
 if TYPE_CHECKING:
-    from storage_guard.model import ObjectInfo
+    from storage_guard.model import ObjectInfo, Receipt
 
 _TICKET = "storage_guard_ticket"
 
@@ -134,6 +135,19 @@ class GuaranteeBroken(StorageGuardError):
     ) -> None:
         super().__init__(message, key=key, **about)
         self.version_id = version_id
+
+
+class RenameIncomplete(StorageGuardError):
+    """The new key has the object, and the old one has it still, or may have: removing it failed, `__cause__` says how.
+
+    `receipt` is that of the copy.
+    """
+
+    def __init__(
+        self, message: str, *, key: str | None = None, receipt: Receipt | None = None, **about: Unpack[About]
+    ) -> None:
+        super().__init__(message, key=key, **about)
+        self.receipt = receipt
 
 
 class NotWritten(StorageGuardError):

@@ -107,6 +107,7 @@ class Write:
     rewindable: bool = True  # all the bytes can be sent again
     pause: bool = False
     begun: bool = False  # an upload is open, or was when last heard of
+    sent: bool = False  # it has all its parts
     suspect: bool = False  # a commit may have landed, or may yet
     fenced: bool = False  # no commit can land any more
     sole: bool = False  # what is at the key cannot be ours
@@ -135,6 +136,12 @@ def start(*, multipart: bool, if_exists: IfExists = "error", named: bool = False
     return Write(doing, multipart, if_exists=if_exists, named=named, rewindable=rewindable)
 
 
+def go_on(*, committing: bool, if_exists: IfExists = "error", named: bool = False) -> Write:
+    """A write that another process has begun and left, with its upload still open. `committing`: it may have sent a
+    finish."""
+    return Write(Doing.PARTS, multipart=True, if_exists=if_exists, named=named, begun=True, suspect=committing)
+
+
 def resume(*, multipart: bool, named: bool) -> Write:
     """A write whose commit may have been sent, long ago, by somebody: what `settle` starts from."""
     doing = Doing.ABORT if multipart else Doing.HEAD
@@ -156,7 +163,7 @@ def step(write: Write, answer: Answer) -> Write:
 def _begun(write: Write, answer: Answer) -> Write:
     match answer:
         case Answer.DONE:
-            return replace(write, doing=Doing.PARTS, begun=True)
+            return replace(write, doing=Doing.PARTS, begun=True, sent=False)
         case Answer.EXISTS | Answer.EXISTS_SOLE:
             return _taken(write, answer)
         case Answer.LOST | Answer.BUSY | Answer.CONFLICT:
@@ -171,7 +178,13 @@ def _begun(write: Write, answer: Answer) -> Write:
 def _parts_sent(write: Write, answer: Answer) -> Write:
     match answer:
         case Answer.DONE:
-            return replace(write, doing=Doing.COMMIT)
+            return replace(write, doing=Doing.COMMIT, sent=True)
+        case Answer.OURS | Answer.THEIRS:
+            # Somebody looked meanwhile, and the key is taken: no use in sending the rest.
+            return _seen(replace(write, why=Why.EXISTS, sole=False), answer)
+        case Answer.GONE | Answer.GONE_SOLE if write.suspect:
+            # It was gone on with, and the finish of the one before us may have used it up.
+            return replace(write, doing=Doing.HEAD, why=Why.GONE)
         case Answer.REFUSED | Answer.GONE | Answer.GONE_SOLE:
             return _definite(write)
         case _:
@@ -299,8 +312,7 @@ def _unseen(write: Write) -> Write:
         return _decide(write, Verdict.NOT_WRITTEN)
     match write.why:
         case Why.EXISTS if write.mirages < MAX_MIRAGES:
-            again = Doing.BEGIN if write.multipart and not write.begun else Doing.COMMIT
-            return replace(write, doing=again, pause=True, mirages=write.mirages + 1)
+            return replace(write, doing=_next_request(write), pause=True, mirages=write.mirages + 1)
         case Why.EXISTS if write.begun and not write.aborts:
             return replace(write, doing=Doing.ABORT)
         case Why.LOST if not write.multipart:
@@ -312,6 +324,13 @@ def _unseen(write: Write) -> Write:
             return replace(write, pause=True)
         case Why.EXISTS | Why.REFUSED | Why.ASKED:
             return _decide(write, Verdict.UNKNOWN)
+
+
+def _next_request(write: Write) -> Doing:
+    """What was to be sent when the key was found to be taken."""
+    if not write.multipart or write.sent:
+        return Doing.COMMIT
+    return Doing.PARTS if write.begun else Doing.BEGIN
 
 
 def _definite(write: Write) -> Write:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from storage_guard.model import Limits, MiB, PartSlot
 
 DEFAULT_PART_BYTES = 8 * MiB
+SMALL_PART_BYTES = 4 * MiB
+MANY_PARTS = 16
+DEFAULT_MEMORY_BYTES = 128 * MiB
 DEFAULT_MULTIPART_FROM_BYTES = 16 * MiB
 
 
@@ -29,8 +32,17 @@ class Plan:
 ONE_REQUEST = Plan(None)
 
 
-def plan_known(size_bytes: int, limits: Limits, *, part_bytes: int, multipart_from_bytes: int) -> Plan:
+def usual_part_bytes(size_bytes: int) -> int:
+    """How much of an object of this size to send in one request, if nobody says otherwise: 8 MiB, and of smaller ones
+    less, down to 4 MiB, because an object in few parts uses few connections."""
+    wanted_bytes = -(-size_bytes // MANY_PARTS // MiB) * MiB
+    return min(max(wanted_bytes, SMALL_PART_BYTES), DEFAULT_PART_BYTES)
+
+
+def plan_known(size_bytes: int, limits: Limits, *, part_bytes: int | None, multipart_from_bytes: int) -> Plan:
     """The plan for a known size. Parts grow until `limits.max_parts` suffice, so any size the store takes has one.
+
+    `part_bytes` None: as `usual_part_bytes` says.
 
     Raises TooLarge.
     """
@@ -38,6 +50,8 @@ def plan_known(size_bytes: int, limits: Limits, *, part_bytes: int, multipart_fr
         raise TooLarge(f"{size_bytes} bytes are more than the store's {limits.max_object_bytes} an object")
     if size_bytes < multipart_from_bytes and size_bytes <= limits.max_put_bytes:
         return ONE_REQUEST  # always so for an empty object: no store takes an upload without a part
+    if part_bytes is None:
+        part_bytes = usual_part_bytes(size_bytes)
     needed_bytes = -(-size_bytes // limits.max_parts)
     if needed_bytes > part_bytes and needed_bytes > MiB:
         needed_bytes = -(-needed_bytes // MiB) * MiB
@@ -49,10 +63,48 @@ def plan_known(size_bytes: int, limits: Limits, *, part_bytes: int, multipart_fr
     return Plan(chosen_bytes)
 
 
-def stream_part_bytes(limits: Limits, *, part_bytes: int) -> int:
-    """The part size for a stream of unknown length. It reaches `limits.max_parts` times as far, and is held in memory
-    one part at a time."""
-    return min(max(part_bytes, limits.min_part_bytes), limits.max_part_bytes)
+@dataclass(frozen=True)
+class StreamPlan:
+    """How a stream is cut whose length only its end tells: `first_bytes` a part, and twice as much behind every
+    `grow_every` parts, up to `most_bytes`. So it can go on for long without beginning with large parts."""
+
+    first_bytes: int
+    most_bytes: int
+    grow_every: int
+
+    def part_bytes(self, number: int) -> int:
+        """The size of part `number` (from 1)."""
+        return min(self.most_bytes, self.first_bytes << min((number - 1) // self.grow_every, 62))
+
+    def reach_bytes(self, limits: Limits) -> int:
+        """The longest stream that can be written: what `limits.max_parts` such parts hold, or the largest object."""
+        reach_bytes = number = 0
+        while number < limits.max_parts:
+            size_bytes = self.part_bytes(number + 1)
+            count = limits.max_parts - number
+            if size_bytes < self.most_bytes:
+                count = min(count, self.grow_every)
+            reach_bytes += count * size_bytes
+            number += count
+        return min(reach_bytes, limits.max_object_bytes)
+
+
+def plan_stream(limits: Limits, *, part_bytes: int | None, memory_bytes: int) -> StreamPlan:
+    """The plan for a stream. One part is held for each request under way and one for what is being read, so the
+    largest part is a quarter of `memory_bytes` (never less than the first), and the first at most a half.
+
+    Raises TooLarge if `memory_bytes` does not hold two of the smallest parts that the store takes.
+    """
+    if memory_bytes < 2 * limits.min_part_bytes:
+        raise TooLarge(
+            f"a stream needs two parts of {limits.min_part_bytes} bytes in memory, and memory_bytes is {memory_bytes}"
+        )
+    wanted_bytes = DEFAULT_PART_BYTES if part_bytes is None else part_bytes
+    first_bytes = min(max(wanted_bytes, limits.min_part_bytes), limits.max_part_bytes, max(1, memory_bytes // 2))
+    most_bytes = first_bytes
+    if not limits.equal_parts:
+        most_bytes = max(first_bytes, min(limits.max_part_bytes, memory_bytes // 4))
+    return StreamPlan(first_bytes, most_bytes, max(1, limits.max_parts // 10))
 
 
 def slots(size_bytes: int, part_bytes: int) -> Iterator[PartSlot]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from storage_guard import names, signals
-from storage_guard.access import Access, asked_s
+from storage_guard.access import Access
+from storage_guard.answers import asked_s
 from storage_guard.errors import ObjectNotFound
 from storage_guard.model import MiB, ObjectInfo, Prefix
 from storage_guard.translate import as_error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from storage_guard import signals
-from storage_guard.access import Access, asked_s
+from storage_guard.access import Access
+from storage_guard.answers import asked_s
 from storage_guard.errors import ObjectNotFound, OutcomeUnknown
 from storage_guard.translate import as_error
 

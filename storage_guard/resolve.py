@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from storage_guard import outcome, signals
+from storage_guard import answers, outcome, signals
 from storage_guard.checksum import RunningCrc64
 from storage_guard.clock import Clock
 from storage_guard.driver import Driver
@@ -45,6 +45,36 @@ class Target:
     write_ids: bool  # whether objects of this store carry ids at all
     guarantee: Guarantee
 
+    def whose(self, seen: ObjectInfo | None) -> Answer:
+        """OURS, THEIRS, ABSENT, or FORBIDDEN where what is there cannot tell."""
+        if seen is None:
+            return Answer.ABSENT
+        if seen.write_id == self.write_id:
+            return Answer.OURS
+        if seen.write_id is None and not self.write_ids:
+            return Answer.FORBIDDEN
+        return Answer.THEIRS
+
+    def glance(self) -> Glance:
+        """Who has the key, asked once, beside other requests: trouble says nothing. Called in any thread."""
+        try:
+            seen = self.driver.head(self.full_key)
+        except signals.Signal:
+            return Glance(Answer.FAILED, None)
+        return Glance(self.whose(seen), seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Who was seen at a key."""
+
+    answer: Answer
+    seen: ObjectInfo | None
+
+    @property
+    def taken(self) -> bool:
+        return self.answer in (Answer.OURS, Answer.THEIRS)
+
 
 class Resolver(ABC):
     """Runs one `Write` to its verdict. `Creation` adds the requests that write."""
@@ -63,15 +93,17 @@ class Resolver(ABC):
         self.began_s = target.clock.now_s()
         self.write: Write | None = None
 
-    def run(self, write: Write) -> Write:
-        """Ask and answer until there is a verdict."""
-        while not write.decided:
+    def run(self, write: Write, *, until: Collection[Doing] = ()) -> Write:
+        """Ask and answer until there is a verdict, or one of `until` is what is to be done next."""
+        while not write.decided and write.doing not in until:
             if write.pause and not self.patience.wait(self.asked_s):
                 write = outcome.step(write, Answer.LATE)
                 continue
             self.asked_s = 0.0
             self.write = write
             write = outcome.step(write, self.do(write.doing))
+        if not write.decided:
+            self.write = write
         return write
 
     def do(self, doing: Doing) -> Answer:
@@ -110,8 +142,7 @@ class Resolver(ABC):
 
     def _troubled(self, signal: signals.Signal) -> None:
         self.trouble = signal
-        if isinstance(signal, signals.Busy):
-            self.asked_s = signal.retry_after_s
+        self.asked_s = answers.asked_s(signal)
 
     def _head(self) -> Answer:
         seen = (Answer.OURS, Answer.THEIRS, Answer.ABSENT, Answer.FAILED)
@@ -119,14 +150,10 @@ class Resolver(ABC):
 
     def _look(self) -> Answer:
         self.seen = self.target.driver.head(self.target.full_key)
-        if self.seen is None:
-            return Answer.ABSENT
-        if self.seen.write_id == self.target.write_id:
-            return Answer.OURS
-        if self.seen.write_id is None and not self.target.write_ids:
-            # Something is there, and it cannot tell us whose it is; only a sole refusal can.
-            return Answer.THEIRS if self.write is not None and self.write.sole else Answer.FORBIDDEN
-        return Answer.THEIRS
+        whose = self.target.whose(self.seen)
+        if whose is Answer.FORBIDDEN and self.write is not None and self.write.sole:
+            return Answer.THEIRS  # it cannot tell us whose it is, but the refusal does
+        return whose
 
     def _abort(self) -> Answer:
         return self.ask(self._abort_now, (Answer.DONE, Answer.GONE, Answer.FAILED), Answer.REFUSED)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from storage_guard.clock import Clock
+
+_LOOK_UP_S = 0.2  # how long a request that waits may not notice that all is over
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,11 @@ class RetryPolicy:
 
 
 class Patience:
-    """Waits between attempts until the store has made no progress for `deadline_s` seconds."""
+    """Waits between attempts until the store has made no progress for `deadline_s` seconds.
+
+    Requests that run side by side have one each, made by `beside`: they repeat and wait for themselves, but what one
+    of them achieves is progress for all.
+    """
 
     def __init__(self, clock: Clock, policy: RetryPolicy, deadline_s: float) -> None:
         if not deadline_s >= 0:
@@ -38,19 +45,37 @@ class Patience:
         self._clock = clock
         self._policy = policy
         self._deadline_s = deadline_s
-        self._since_s = clock.now_s()
+        self._progress = [clock.now_s()]  # shared by all that run side by side
+        self._since_s = self._progress[0]
         self._repetitions = 0
+
+    def beside(self) -> Patience:
+        """The patience of a request that begins now, beside ours."""
+        other = Patience(self._clock, self._policy, self._deadline_s)
+        other._progress = self._progress
+        return other
 
     def progress(self) -> None:
-        """The store did something for us: the deadline begins anew."""
-        self._since_s = self._clock.now_s()
+        """The store did something for us, or it is asked only now: the deadline begins anew."""
+        self._since_s = self._progress[0] = self._clock.now_s()
         self._repetitions = 0
 
-    def wait(self, asked_s: float = 0.0) -> bool:
-        """Sleep before the next attempt; False, at once, if the deadline would be over by then."""
+    def wait(self, asked_s: float = 0.0, *, stopped: Callable[[], bool] | None = None) -> bool:
+        """Sleep before the next attempt; False, at once, if the deadline would be over by then.
+
+        Also False, soon, when `stopped` begins to say so.
+        """
         self._repetitions += 1
         wait_s = self._policy.wait_s(self._repetitions, self._clock.chance(), asked_s)
-        if self._clock.now_s() + wait_s > self._since_s + self._deadline_s:
+        until_s = self._clock.now_s() + wait_s
+        if until_s > max(self._since_s, self._progress[0]) + self._deadline_s:
             return False
-        self._clock.sleep(wait_s)
-        return True
+        if stopped is None:
+            self._clock.sleep(wait_s)
+            return True
+        while not stopped():
+            left_s = until_s - self._clock.now_s()
+            if left_s <= 0:
+                return True
+            self._clock.sleep(min(left_s, _LOOK_UP_S))
+        return False

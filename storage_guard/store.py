@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
-import warnings
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING
 
 from storage_guard import names, outcome, reading, removal, ticket
 from storage_guard.access import DEADLINE_S, Access
-from storage_guard.body import Body, Source, open_source
 from storage_guard.clock import Clock, SystemClock
-from storage_guard.creation import Creation, Progress, note_failed_data
+from storage_guard.creation import Creation
 from storage_guard.driver import Driver
-from storage_guard.errors import GuaranteeMissing, GuaranteeWarning, NotWritten, OutcomeUnknown, Unsupported
+from storage_guard.errors import NotWritten, OutcomeUnknown
 from storage_guard.model import (
     NO_OPTIONS,
     Capabilities,
@@ -24,28 +21,19 @@ from storage_guard.model import (
     ObjectOptions,
     Prefix,
     Receipt,
-    Vouch,
-    WriteMeta,
 )
 from storage_guard.outcome import IfExists
-from storage_guard.plan import (
-    DEFAULT_MULTIPART_FROM_BYTES,
-    DEFAULT_PART_BYTES,
-    ONE_REQUEST,
-    Plan,
-    TooLarge,
-    plan_known,
-    stream_part_bytes,
-)
-from storage_guard.resolve import Settling, Target
+from storage_guard.plan import DEFAULT_MEMORY_BYTES, DEFAULT_MULTIPART_FROM_BYTES
+from storage_guard.policy import Enforcement, Policy, Wanted
+from storage_guard.resolve import Settling
 from storage_guard.retry import RetryPolicy
+from storage_guard.sending import Bounds, Progress
+from storage_guard.source import open_source
 
 if TYPE_CHECKING:
     from typing import Self
 
     from typing_extensions import Buffer
-
-Enforcement = Literal["probe", "trust"]
 
 
 class Store:
@@ -53,9 +41,15 @@ class Store:
 
     Thread-safe. Keys are relative to `prefix`. Time, chance and the waits between attempts are arguments.
 
-    - `part_bytes`: how much of a large object goes into one request, 8 MiB unless the store's limits ask for another
-      size. A stream of unknown length holds one part in memory and reaches `part_bytes * max_parts`.
+    - `part_bytes`: how much of a large object goes into one request. None: 4 to 8 MiB, by its size. Always more where
+      the store's limits ask for it.
     - `multipart_from_bytes`: from this size on an object goes up in parts (16 MiB).
+    - `in_flight`: how many parts of an object are sent at a time, at most. None: as many as the store was seen to
+      profit from, 16 at first and 64 at most. 1: one after the other, and no threads.
+    - `memory_bytes`: what the parts of one object that are on their way may hold in memory together (128 MiB). A file
+      costs 256 KiB for each, a buffer nothing, a stream the whole part: at most
+      `min(in_flight * part_bytes, memory_bytes)`, and one block that is being read. A stream's parts grow behind every
+      tenth of the parts that the store allows, to a quarter of `memory_bytes`: that is how far it can reach.
     - `enforcement`: "probe" refuses a store whose guarantee nobody vouches for; "trust" believes it, warns, and says
       "trusted" on every receipt. A store that is known not to keep the condition is refused either way.
     - `defaults`: options for every `create` that is given none.
@@ -66,17 +60,23 @@ class Store:
         driver: Driver,
         *,
         prefix: str = "",
-        part_bytes: int = DEFAULT_PART_BYTES,
+        part_bytes: int | None = None,
         multipart_from_bytes: int = DEFAULT_MULTIPART_FROM_BYTES,
+        in_flight: int | None = None,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
         retry: RetryPolicy | None = None,
         enforcement: Enforcement = "probe",
         defaults: ObjectOptions | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if part_bytes < 1:
-            raise ValueError(f"part_bytes must be at least 1, got {part_bytes}")
-        if multipart_from_bytes < 1:
-            raise ValueError(f"multipart_from_bytes must be at least 1, got {multipart_from_bytes}")
+        for name, value in (
+            ("part_bytes", part_bytes),
+            ("multipart_from_bytes", multipart_from_bytes),
+            ("in_flight", in_flight),
+            ("memory_bytes", memory_bytes),
+        ):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
         if enforcement not in ("probe", "trust"):
             raise ValueError(f'enforcement must be "probe" or "trust", got {enforcement!r}')
         prefix = prefix.strip("/")
@@ -89,12 +89,14 @@ class Store:
             retry=retry or RetryPolicy(),
             url=driver.location.url(prefix),
         )
-        self._part_bytes = part_bytes
-        self._multipart_from_bytes = multipart_from_bytes
-        self._enforcement: Enforcement = enforcement
-        self._defaults = defaults or NO_OPTIONS
-        self._lock = threading.Lock()
-        self._capabilities: Capabilities | None = None
+        self._policy = Policy(
+            access=self._access,
+            part_bytes=part_bytes,
+            multipart_from_bytes=multipart_from_bytes,
+            bounds=Bounds(in_flight, memory_bytes),
+            enforcement=enforcement,
+            defaults=defaults or NO_OPTIONS,
+        )
 
     @property
     def url(self) -> str:
@@ -120,13 +122,6 @@ class Store:
     def close(self) -> None:
         """Give back connections and descriptors."""
         self.driver.close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
 
     # Writing
 
@@ -158,35 +153,32 @@ class Store:
         own iterable, file or `progress` raises passes through with a note. Any exception that interrupts a commit,
         KeyboardInterrupt included, carries a ticket: `ticket_of(exception)`.
         """
-        full_key = self._access.full(key)
-        if if_exists not in ("error", "same", "skip"):
-            raise ValueError(f'if_exists must be "error", "same" or "skip", got {if_exists!r}')
-        if write_id is not None:
-            names.check_write_id(write_id)
-        chosen = options or self._defaults
-        if chosen is not NO_OPTIONS:
-            names.check_options(chosen, key)
+        policy = self._policy
+        wanted = policy.wanted(key, if_exists=if_exists, write_id=write_id, options=options)
         patience = self._access.patience(deadline_s)
-        can = self._known()
-        if write_id is not None and not can.write_ids:
-            raise Unsupported(f"{key!r} was not written: objects in {self.url} cannot carry a write_id", key=key)
-        self._vouch(can.put, can, key)
+        can = policy.known()
+        policy.check_named(wanted, can)
+        policy.vouch(can.put, can, key)
         source = open_source(data, key)
         done = False
         try:
-            plan, first = self._plan(source, key, can)
-            guarantee = self._vouch(can.finish if plan.multipart else can.put, can, key)
-            target = self._target(
-                key, full_key, write_id or os.urandom(16).hex(), can, guarantee, named=write_id is not None
-            )
-            meta = WriteMeta(target.write_id, chosen)
+            payload, multipart = policy.payload(source, key, can)
+            guarantee = policy.vouch(can.finish if multipart else can.put, can, key)
             write = outcome.start(
-                multipart=plan.multipart,
+                multipart=multipart,
                 if_exists=if_exists,
-                named=write_id is not None,
-                rewindable=source.rewindable or not plan.multipart,
+                named=wanted.named,
+                rewindable=payload.rewindable or not multipart,
             )
-            receipt = Creation(target, patience, source, plan, meta, first=first, progress=progress).create(write)
+            receipt = Creation(
+                policy.target(wanted, can, guarantee),
+                patience,
+                payload,
+                wanted.meta,
+                multipart=multipart,
+                bounds=policy.bounds,
+                progress=progress,
+            ).create(write)
             done = True
         finally:
             source.close(done=done)
@@ -203,8 +195,9 @@ class Store:
         if asked.store_url != self.url:
             raise ValueError(f"this ticket is about {asked.store_url}, and this store is {self.url}")
         full_key = self._access.full(asked.key)
+        wanted = Wanted(asked.key, full_key, "error", asked.write_id, asked.named, NO_OPTIONS)
         try:
-            can = self._known()
+            can = self._policy.known()
         except NotWritten as exc:
             # That the store cannot be examined says nothing about a write that was sent before.
             raise OutcomeUnknown(
@@ -215,7 +208,7 @@ class Store:
             ) from exc
         vouch = can.finish if asked.upload_id else can.put
         guarantee: Guarantee = "documented" if vouch == "documented" else "trusted"  # nothing is written: no refusal
-        target = self._target(asked.key, full_key, asked.write_id, can, guarantee, named=asked.named)
+        target = self._policy.target(wanted, can, guarantee)
         return Settling(target, self._access.patience(deadline_s), asked).settle()
 
     def remove(self, key: str, *, etag: str | None = None) -> None:
@@ -261,66 +254,6 @@ class Store:
     def check(self) -> Capabilities:
         """What the store can do. Raises GuaranteeMissing if it would not keep the promise, AccessDenied,
         StoreUnavailable."""
-        can = self._known()
-        self._vouch(can.put, can, None)
+        can = self._policy.known()
+        self._policy.vouch(can.put, can, None)
         return can
-
-    # Behind `create`
-
-    def _known(self) -> Capabilities:
-        with self._lock:
-            if self._capabilities is None:
-                self._capabilities = self._access.patiently(
-                    self.driver.capabilities, "the store could not be examined, and nothing was written"
-                )
-            return self._capabilities
-
-    def _vouch(self, vouch: Vouch, can: Capabilities, key: str | None) -> Guarantee:
-        if vouch == "documented":
-            return "documented"
-        if vouch == "unproven" and self._enforcement == "trust":
-            warnings.warn(
-                f"{self.url}: nobody vouches for create-only writes here, and enforcement='trust' believes in them",
-                GuaranteeWarning,
-                stacklevel=3,
-            )
-            return "trusted"
-        what = "the store" if key is None else repr(key)
-        raise GuaranteeMissing(
-            f"{what} was not written to: {self.url} is not known to keep the create-only promise"
-            f"{': ' + can.reason if can.reason else ''}",
-            key=key,
-        )
-
-    def _plan(self, source: Source, key: str, can: Capabilities) -> tuple[Plan, Body | None]:
-        """How to cut the data; of a stream, also its first block, which tells whether it is a small one."""
-        limits = self.driver.limits
-        from_bytes = limits.max_put_bytes + 1 if can.finish == "missing" else self._multipart_from_bytes
-        if source.size_bytes is not None:
-            try:
-                plan = plan_known(
-                    source.size_bytes, limits, part_bytes=self._part_bytes, multipart_from_bytes=from_bytes
-                )
-            except TooLarge as exc:
-                raise NotWritten(f"{key!r} was not written to {self.url}: {exc}", key=key) from exc
-            return plan, None
-        part_bytes = stream_part_bytes(limits, part_bytes=self._part_bytes)
-        with note_failed_data(key, self.url):
-            first = source.take(0, part_bytes)
-        small = first.size_bytes < part_bytes and first.size_bytes <= limits.max_put_bytes
-        return (ONE_REQUEST if small else Plan(part_bytes)), first
-
-    def _target(
-        self, key: str, full_key: str, write_id: str, can: Capabilities, guarantee: Guarantee, *, named: bool
-    ) -> Target:
-        return Target(
-            driver=self.driver,
-            clock=self._access.clock,
-            store_url=self.url,
-            key=key,
-            full_key=full_key,
-            write_id=write_id,
-            named=named,
-            write_ids=can.write_ids,
-            guarantee=guarantee,
-        )

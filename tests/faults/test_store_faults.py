@@ -18,10 +18,10 @@ from storage_guard import (
     StorageGuardError,
     Store,
     StoreUnavailable,
-    creation,
     signals,
     ticket_of,
 )
+from storage_guard import answers as meanings
 from storage_guard.driver import Busy, Limits, Lost, Signal, Unsynced, WriteMeta
 from storage_guard.memory import MemoryDriver
 from storage_guard.outcome import Answer
@@ -282,7 +282,7 @@ def test_no_signal_reaches_a_user_wherever_a_driver_raises_it(multipart: bool) -
 def test_the_instrument_catches_a_store_that_misreads_signals(
     misread: type[Signal], answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = creation.answer_for
+    honest = meanings.answer_for
 
     def planted(signal: Signal) -> Answer:
         return answer if isinstance(signal, misread) else honest(signal)
@@ -291,7 +291,7 @@ def test_the_instrument_catches_a_store_that_misreads_signals(
         for seed in range(2_000):
             many_faults(seed)
 
-    monkeypatch.setattr(creation, "answer_for", planted)
+    monkeypatch.setattr(meanings, "answer_for", planted)
     with pytest.raises((AssertionError, StorageGuardError)):
         hunt()
 

@@ -36,7 +36,7 @@ TABLE = (
     # The core
     Planted(
         "an unknown signal counts as a no",
-        "storage_guard.creation",
+        "storage_guard.answers",
         "        case _:\n            return Answer.LOST",
         "        case _:\n            return Answer.REFUSED",
         FAULTS,
@@ -44,9 +44,9 @@ TABLE = (
     ),
     Planted(
         "every attempt writes under a new id",
-        "storage_guard.creation",
-        "self.target.driver.put_new(key, watched, self._meta)",
-        "self.target.driver.put_new(key, watched, WriteMeta(f'{id(watched)}', self._meta.options))",
+        "storage_guard.payload",
+        "        return _watched(body, watch, lambda body: driver.put_new(key, body, meta))",
+        "        return _watched(body, watch, lambda body: driver.put_new(key, body, WriteMeta(f'{id(body)}')))",
         FAULTS,
         "test_what_is_told_is_true_for_every_one_and_two_faults",
     ),
@@ -69,8 +69,8 @@ TABLE = (
     Planted(
         "whoever is at the key is us",
         "storage_guard.resolve",
-        "        if self.seen.write_id == self.target.write_id:",
-        "        if self.seen.write_id is not None:",
+        "        if seen.write_id == self.write_id:",
+        "        if seen.write_id is not None:",
         STORE,
         "test_a_second_create_changes_nothing",
     ),
@@ -92,7 +92,7 @@ TABLE = (
     ),
     Planted(
         "a store for which nobody vouches is believed",
-        "storage_guard.store",
+        "storage_guard.policy",
         '        if vouch == "documented":',
         '        if vouch != "missing":',
         STORE,
@@ -101,7 +101,7 @@ TABLE = (
     Planted(
         "the store's deadline never ends",
         "storage_guard.retry",
-        "        if self._clock.now_s() + wait_s > self._since_s + self._deadline_s:",
+        "        if until_s > max(self._since_s, self._progress[0]) + self._deadline_s:",
         "        if self._repetitions > 100:",
         "unit/test_retry.py",
         "test_patience_ends_when_the_next_wait_would_pass_the_deadline",
@@ -124,7 +124,7 @@ TABLE = (
     ),
     Planted(
         "nobody looks whether a file changed",
-        "storage_guard.body",
+        "storage_guard.source",
         "            if done_bytes == self.size_bytes:",
         "            if done_bytes > self.size_bytes:",
         BAD,
@@ -132,7 +132,7 @@ TABLE = (
     ),
     Planted(
         "a failed create leaves the caller's file at its end",
-        "storage_guard.body",
+        "storage_guard.source",
         "        if not done and self._start_again is not None:",
         "        if done and self._start_again is not None:",
         STORE,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from contract import planted
-from storage_guard import creation, outcome, reading, removal, resolve, signals
+from storage_guard import answers, creation, outcome, reading, removal, resolve, signals
 from storage_guard.access import Access
 from storage_guard.driver import Body, Driver, Exists, Limits, ObjectInfo, WriteMeta
 from storage_guard.memory import MemoryDriver
@@ -212,22 +212,22 @@ def test_the_driver_that_the_planted_ones_are_made_of_is_sound() -> None:
 
 def _trusts_sole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes every refusal for one of a request that was sent once."""
-    sound = creation.answer_for
+    sound = answers.answer_for
 
     def answer_for(signal: signals.Signal) -> Answer:
         return Answer.EXISTS_SOLE if isinstance(signal, Exists) else sound(signal)
 
-    monkeypatch.setattr(creation, "answer_for", answer_for)
+    monkeypatch.setattr(answers, "answer_for", answer_for)
 
 
 def _loss_is_definite(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes a lost answer for a refusal."""
-    sound = creation.answer_for
+    sound = answers.answer_for
 
     def answer_for(signal: signals.Signal) -> Answer:
         return Answer.REFUSED if isinstance(signal, signals.Lost) else sound(signal)
 
-    monkeypatch.setattr(creation, "answer_for", answer_for)
+    monkeypatch.setattr(answers, "answer_for", answer_for)
 
 
 def _absent_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,7 +404,7 @@ def test_a_settle_that_may_not_examine_the_store_claims_nothing() -> None:
 
 @pytest.mark.parametrize("fault", ["INTERRUPT_BEFORE", "INTERRUPT_AFTER"])
 def test_what_interrupts_the_cleaning_up_carries_a_ticket(fault: str) -> None:
-    assert not laws_broken_by([Create("k", "exact-a")], {(0, 4): "UNSYNCED", (0, 5): fault})
+    assert not laws_broken_by([Create("k", "exact-a")], {(0, 5): "UNSYNCED", (0, 6): fault})
 
 
 def test_an_interrupted_look_behind_a_resent_request_carries_a_ticket() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from storage_guard.model import GiB, Limits, MiB, TiB
-from storage_guard.plan import ONE_REQUEST, Plan, TooLarge, plan_known, slots, stream_part_bytes
+from storage_guard.plan import ONE_REQUEST, Plan, TooLarge, plan_known, plan_stream, slots, usual_part_bytes
 
 OSS = Limits(5 * GiB, 100 * 1024, 5 * GiB, 10_000, 48 * TiB)
+FIT = Limits(5 * GiB, 1, 5 * GiB, 1 << 20, 48 * TiB)
 TINY = Limits(max_put_bytes=50, min_part_bytes=10, max_part_bytes=40, max_parts=7, max_object_bytes=1000)
 
 
@@ -89,5 +91,42 @@ def test_an_object_just_at_the_stores_limit_is_taken() -> None:
         plan_known(1001, limits, part_bytes=10, multipart_from_bytes=30)
 
 
-def test_a_streams_parts_are_within_the_stores_limits() -> None:
-    assert [stream_part_bytes(TINY, part_bytes=each) for each in (1, 10, 33, 40, 41)] == [10, 10, 33, 40, 40]
+@given(part_bytes=st.none() | st.integers(1, 60), memory_bytes=st.integers(1, 400), equal_parts=st.booleans())
+def test_a_streams_parts_are_within_the_stores_limits_and_its_memory(
+    part_bytes: int | None, memory_bytes: int, equal_parts: bool
+) -> None:
+    limits = replace(TINY, equal_parts=equal_parts)
+    try:
+        plan = plan_stream(limits, part_bytes=part_bytes, memory_bytes=memory_bytes)
+    except TooLarge:
+        assert memory_bytes < 2 * limits.min_part_bytes
+        return
+    sizes = [plan.part_bytes(number) for number in range(1, limits.max_parts + 1)]
+    assert all(limits.min_part_bytes <= size <= limits.max_part_bytes for size in sizes)
+    assert all(2 * size <= memory_bytes for size in sizes)
+    assert sizes == sorted(sizes)
+    assert not equal_parts or len(set(sizes)) == 1
+    assert plan.reach_bytes(limits) == min(sum(sizes), limits.max_object_bytes)
+
+
+def test_a_streams_parts_double_behind_every_tenth_of_the_parts() -> None:
+    plan = plan_stream(OSS, part_bytes=None, memory_bytes=128 * MiB)
+    assert [plan.part_bytes(number) for number in (1, 1000, 1001, 2000, 2001, 10_000)] == [
+        8 * MiB, 8 * MiB, 16 * MiB, 16 * MiB, 32 * MiB, 32 * MiB
+    ]  # fmt: skip
+    assert plan.reach_bytes(OSS) == 280_000 * MiB
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "part_bytes"),
+    [
+        (1, 4 * MiB),
+        (64 * MiB, 4 * MiB),
+        (64 * MiB + 1, 5 * MiB),
+        (128 * MiB, 8 * MiB),
+        (TiB, 8 * MiB),
+    ],
+)
+def test_smaller_objects_are_cut_smaller_to_use_more_connections(size_bytes: int, part_bytes: int) -> None:
+    assert usual_part_bytes(size_bytes) == part_bytes
+    assert plan_known(size_bytes, FIT, part_bytes=None, multipart_from_bytes=1) == Plan(part_bytes)

@@ -15,7 +15,16 @@ from typing import Any
 import pytest
 
 import storage_guard
-from storage_guard import ObjectExists, ObjectInfo, ObjectOptions, StorageGuardError, errors, signals, ticket_of
+from storage_guard import (
+    ObjectExists,
+    ObjectInfo,
+    ObjectOptions,
+    Receipt,
+    StorageGuardError,
+    errors,
+    signals,
+    ticket_of,
+)
 from storage_guard.errors import attach_ticket
 from storage_guard.raising import About
 from storage_guard.signals import Signal
@@ -37,6 +46,9 @@ GIVEN: dict[str, Any] = {
     "ticket": "t-1",
     "write_id": "w-2",
     "version_id": "v-1",
+    "receipt": Receipt(
+        "a/b", "memory://m/a/b", 3, "e-1", None, None, None, "documented", "w-2", "created", False, 1, 0, 0.5
+    ),
 }
 
 

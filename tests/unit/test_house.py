@@ -61,7 +61,8 @@ MAY = {
     "storage_guard/clock.py": Room(),
     "storage_guard/retry.py": Room("clock", pure=True),
     "storage_guard/checksum.py": Room("model", also="fastcrc"),
-    "storage_guard/body.py": Room("checksum errors"),
+    "storage_guard/body.py": Room(pure=True),
+    "storage_guard/source.py": Room("body checksum errors"),
     "storage_guard/driver.py": Room("body model signals"),
     "storage_guard/plan.py": Room("model", pure=True),
     "storage_guard/outcome.py": Room(pure=True),
@@ -69,13 +70,29 @@ MAY = {
     "storage_guard/translate.py": Room("errors signals", pure=True),
     "storage_guard/ownfile.py": Room(),
     "storage_guard/journal.py": Room("model ownfile"),
-    "storage_guard/access.py": Room("clock driver model names retry signals translate"),
-    "storage_guard/reading.py": Room("access errors model names signals translate"),
-    "storage_guard/removal.py": Room("access errors signals translate"),
-    "storage_guard/resolve.py": Room("checksum clock driver errors model outcome retry signals ticket translate"),
-    "storage_guard/creation.py": Room("body checksum errors model outcome plan resolve retry signals"),
+    "storage_guard/caller.py": Room(),
+    "storage_guard/answers.py": Room("outcome signals", pure=True),
+    "storage_guard/concurrency.py": Room(pure=True),
+    "storage_guard/lanes.py": Room("clock concurrency"),
+    "storage_guard/access.py": Room("answers clock driver model names retry signals translate"),
+    "storage_guard/reading.py": Room("access answers errors model names signals translate"),
+    "storage_guard/removal.py": Room("access answers errors signals translate"),
+    "storage_guard/resolve.py": Room(
+        "answers checksum clock driver errors model outcome retry signals ticket translate"
+    ),
+    "storage_guard/payload.py": Room("body driver errors model plan signals source"),
+    "storage_guard/sending.py": Room(
+        "answers clock concurrency driver lanes model outcome payload plan resolve retry signals"
+    ),
+    "storage_guard/creation.py": Room(
+        "answers checksum errors lanes model outcome payload resolve retry sending signals"
+    ),
+    "storage_guard/policy.py": Room(
+        "access caller creation errors model names outcome payload plan resolve sending source"
+    ),
     "storage_guard/store.py": Room(
-        "access body clock creation driver errors model names outcome plan reading removal resolve retry ticket"
+        "access clock creation driver errors model names outcome plan policy reading removal resolve retry sending "
+        "source ticket"
     ),
     "storage_guard/registry.py": Room("store"),
     "storage_guard/__init__.py": Room("errors model registry retry store"),

@@ -373,7 +373,7 @@ SENSE: dict[Doing, set[Answer]] = {
         Answer.CONFLICT,
         Answer.REFUSED,
     },
-    Doing.PARTS: {Answer.DONE, Answer.REFUSED, Answer.GONE, Answer.GONE_SOLE},
+    Doing.PARTS: {Answer.DONE, Answer.REFUSED, Answer.GONE, Answer.GONE_SOLE, Answer.OURS, Answer.THEIRS},
     Doing.COMMIT: {
         Answer.DONE,
         Answer.EXISTS,

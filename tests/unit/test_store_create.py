@@ -474,10 +474,11 @@ def test_too_large_for_the_store_is_said_before_the_first_byte(store: Store, tmp
 def test_a_stream_longer_than_its_reach_is_refused_and_leaves_nothing(
     store: Store, is_untouched: Callable[[], bool]
 ) -> None:
-    with pytest.raises(NotWritten, match="part_bytes"):
-        store.create("k", (bytes(PART_BYTES) for _ in range(51)))
+    small = Store(store.driver, part_bytes=PART_BYTES, memory_bytes=2 * PART_BYTES, prefix="pre/fix")
+    with pytest.raises(NotWritten, match=f"longer than {50 * PART_BYTES} bytes.*memory_bytes"):
+        small.create("k", (bytes(PART_BYTES) for _ in range(51)))
     assert is_untouched()
-    assert store.create("k", (bytes(PART_BYTES) for _ in range(50))).parts == 50
+    assert small.create("k", (bytes(PART_BYTES) for _ in range(50))).parts == 50
 
 
 @pytest.mark.parametrize(

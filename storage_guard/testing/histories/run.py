@@ -121,7 +121,7 @@ class Player:
         return self._etags
 
     def another_store(self) -> Store:
-        return self._make_store(self._driver, clock=FakeClock(), **self._options)
+        return self._make_store(self._driver, clock=FakeClock(), in_flight=1, **self._options)
 
     def spill(self, data: bytes) -> Path:
         path = self._folder / f"{self._name}-{self._number}"

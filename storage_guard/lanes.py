@@ -1,0 +1,226 @@
+"""Tasks side by side: bounded, the first failure stops, and nothing runs on when it is over.
+
+One thread, the coordinator, holds the `Lanes`: it alone calls its methods, and results reach it there. Ctrl-C reaches
+that thread too, so it never waits for anything that cannot be interrupted.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from storage_guard.clock import Clock
+from storage_guard.concurrency import Concurrency
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Task(Generic[T]):
+    """`run` is called in any thread. `held_bytes` is what it keeps in memory until it is done."""
+
+    run: Callable[[], T]
+    size_bytes: int
+    held_bytes: int = 0
+    error: BaseException | None = None
+    began_s: float = 0.0
+
+
+class Crew(ABC, Generic[T]):
+    """Who carries tasks out."""
+
+    @abstractmethod
+    def start(self, task: Task[T]) -> None:
+        """Begin a task."""
+
+    @abstractmethod
+    def next_done(self) -> tuple[Task[T], T | None]:
+        """Wait for the next task that ended: what it returned, or None and its `error`. One must be under way."""
+
+    @abstractmethod
+    def join(self) -> list[tuple[Task[T], T | None]]:
+        """Wait until nothing is at work, let the threads go, and return what nobody has asked `next_done` for."""
+
+
+class Inline(Crew[T]):
+    """The coordinator itself, one task after the other: for who wants no threads, or a known order."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[Task[T], T | None]] = []
+
+    def start(self, task: Task[T]) -> None:
+        try:
+            self._done.append((task, task.run()))
+        except Exception as exc:  # noqa: BLE001 - handed on by next_done
+            task.error = exc
+            self._done.append((task, None))
+
+    def next_done(self) -> tuple[Task[T], T | None]:
+        return self._done.pop(0)
+
+    def join(self) -> list[tuple[Task[T], T | None]]:
+        done, self._done = self._done, []
+        return done
+
+
+class Threads(Crew[T]):
+    """A thread for each task under way, started when first needed.
+
+    They are daemons, because an interpreter that exits with a writer still open must not wait for it for ever; who
+    uses them joins them.
+    """
+
+    def __init__(self) -> None:
+        self._todo: queue.SimpleQueue[Task[T] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Task[T], T | None]] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._under_way = 0
+
+    def start(self, task: Task[T]) -> None:
+        self._under_way += 1
+        if self._under_way > len(self._threads):
+            thread = threading.Thread(
+                target=_work, args=(self._todo, self._done), name="storage-guard-part", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
+        self._todo.put(task)
+
+    def next_done(self) -> tuple[Task[T], T | None]:
+        done = self._done.get()
+        self._under_way -= 1
+        return done
+
+    def join(self) -> list[tuple[Task[T], T | None]]:
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        self._under_way = 0
+        done: list[tuple[Task[T], T | None]] = []
+        while not self._done.empty():
+            done.append(self._done.get())
+        return done
+
+
+def _work(todo: queue.SimpleQueue[Task[T] | None], done: queue.SimpleQueue[tuple[Task[T], T | None]]) -> None:
+    while True:
+        task = todo.get()
+        if task is None:
+            return
+        result = None
+        try:
+            result = task.run()
+        except BaseException as exc:  # noqa: BLE001 - the coordinator decides
+            task.error = exc
+        done.put((task, result))
+        # Else what the task holds lives until the next one comes.
+        del task, result
+
+
+class Lanes(Generic[T]):
+    """At most `concurrency.allowed` tasks are under way, and they hold at most `memory_bytes` (None: no bound).
+
+    `took` is told each result, in the coordinator's thread and in the order in which they come.
+    """
+
+    def __init__(
+        self,
+        crew: Crew[T],
+        concurrency: Concurrency,
+        clock: Clock,
+        took: Callable[[T], None],
+        *,
+        memory_bytes: int | None = None,
+    ) -> None:
+        self.concurrency = concurrency
+        self.failure: BaseException | None = None
+        self._crew = crew
+        self._clock = clock
+        self._took = took
+        self._memory_bytes = memory_bytes
+        self._under_way = 0
+        self._held_bytes = 0
+        self._stopping = threading.Event()
+        self._busy: deque[float] = deque()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether tasks should give up. Asked by tasks, in their threads."""
+        return self._stopping.is_set()
+
+    def room(self, held_bytes: int = 0) -> bool:
+        """Wait until one more task may begin that will hold `held_bytes`; False if one has failed: begin no more."""
+        while self.failure is None and self._under_way and not self._fits(held_bytes):
+            self.take_one()
+        return self.failure is None
+
+    def start(self, task: Task[T]) -> None:
+        """Begin a task for which there is `room`."""
+        task.began_s = self._clock.now_s()
+        self.concurrency.began(task.began_s)
+        self._under_way += 1
+        self._held_bytes += task.held_bytes
+        self._crew.start(task)
+
+    def drain(self) -> bool:
+        """Wait for all tasks; False if one has failed. After a failure the others are told to stop."""
+        while self._under_way:
+            self.take_one()
+        return self.failure is None
+
+    def busy(self, sent_s: float) -> None:
+        """The store said Busy to a request that was sent at `sent_s`. Called by tasks, in their threads."""
+        self._busy.append(sent_s)
+
+    def stop(self) -> None:
+        """Tell all tasks to give up, and wait until they have. What they raise for it is no failure.
+
+        Counts nothing, because Ctrl-C may have come between a result and its being counted.
+        """
+        self._stopping.set()
+        for _, result in self._crew.join():
+            if result is not None:
+                self._took(result)
+        self._under_way = self._held_bytes = 0
+        self.concurrency.idle()
+
+    def go_on(self) -> None:
+        """After a stop: begin anew."""
+        self.failure = None
+        self._stopping.clear()
+
+    def _fits(self, held_bytes: int) -> bool:
+        if self._under_way >= self.concurrency.allowed:
+            return False
+        return self._memory_bytes is None or self._held_bytes + held_bytes <= self._memory_bytes
+
+    def take_one(self) -> None:
+        """Wait for the next task that ends. One must be under way."""
+        task, result = self._crew.next_done()
+        self._under_way -= 1
+        self._held_bytes -= task.held_bytes
+        now_s = self._clock.now_s()
+        while self._busy:
+            self.concurrency.busy(self._busy.popleft(), now_s)
+        if task.error is None and task.size_bytes:
+            self.concurrency.done(task.size_bytes, now_s)
+        if not self._under_way:
+            self.concurrency.idle()
+        if task.error is not None:
+            self._fail(task.error)
+        elif result is not None:
+            self._took(result)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
+        self._stopping.set()
+        if not isinstance(error, Exception):
+            raise error  # somebody wants the whole program to stop

@@ -1,0 +1,287 @@
+"""What an object is made of, and which requests carry it: the caller's bytes, or another object on the same service."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from storage_guard import signals
+from storage_guard.body import Body, WatchedBody
+from storage_guard.driver import Driver
+from storage_guard.errors import NotWritten
+from storage_guard.model import ObjectInfo, ObjectRef, Part, PartSlot, WriteMeta
+from storage_guard.plan import StreamPlan, slots
+from storage_guard.source import Source
+
+_T = TypeVar("_T")
+
+Watch = Callable[[int], None]
+"""Called with how many bytes of a request are done; what it raises ends the request."""
+
+
+class DataFailed(signals.Definite):
+    """The caller's own data raised while it was read; `trouble` is what it raised."""
+
+    def __init__(self, trouble: Exception) -> None:
+        super().__init__(str(trouble))
+        self.trouble = trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One part, ready to be sent, as often as it takes: `send(driver, key, upload_id, watch)`. `held_bytes` is what it
+    keeps in memory."""
+
+    slot: PartSlot
+    held_bytes: int
+    last: bool
+    send: Callable[[Driver, str, str, Watch], Part]
+
+
+class Pieces(ABC):
+    """The parts of one pass over a payload, in order."""
+
+    @abstractmethod
+    def next_held_bytes(self) -> int:
+        """What the next piece will keep in memory, at most."""
+
+    @abstractmethod
+    def next(self) -> Piece | None:
+        """The next piece, None behind the last. May read the caller's data, and raise what that raises."""
+
+
+class Payload(ABC):
+    """What becomes the object."""
+
+    @property
+    @abstractmethod
+    def size_bytes(self) -> int | None:
+        """None when only the end tells."""
+
+    @property
+    @abstractmethod
+    def rewindable(self) -> bool:
+        """Whether all of it can be sent a second time in parts."""
+
+    @abstractmethod
+    def put(self, driver: Driver, key: str, meta: WriteMeta, watch: Watch) -> ObjectInfo:
+        """All of it in one request."""
+
+    @abstractmethod
+    def pieces(self) -> Pieces:
+        """All of it in parts, from the first; asked again only where `rewindable`."""
+
+    @abstractmethod
+    def digest(self) -> tuple[int, int] | None:
+        """Size and CRC-64/XZ of all the bytes, None where they cannot be had. Uses up what is left of a stream."""
+
+
+class _KnownPieces(Pieces):
+    def __init__(self, size_bytes: int, part_bytes: int, held: Callable[[int], int], cut: _Cut) -> None:
+        self._size_bytes = size_bytes
+        self._slots = slots(size_bytes, part_bytes)
+        self._part_bytes = part_bytes
+        self._held = held
+        self._cut = cut
+
+    def next_held_bytes(self) -> int:
+        return self._held(self._part_bytes)
+
+    def next(self) -> Piece | None:
+        slot = next(self._slots, None)
+        if slot is None:
+            return None
+        last = slot.offset_bytes + slot.size_bytes == self._size_bytes
+        return Piece(slot, self._held(slot.size_bytes), last, self._cut(slot))
+
+
+_Cut = Callable[[PartSlot], Callable[[Driver, str, str, Watch], Part]]
+
+
+class KnownData(Payload):
+    """The caller's bytes, of a size that is known. `part_bytes` None: one request."""
+
+    def __init__(self, source: Source, size_bytes: int, part_bytes: int | None) -> None:
+        self._source = source
+        self._size_bytes = size_bytes
+        self._part_bytes = part_bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return self._size_bytes
+
+    @property
+    def rewindable(self) -> bool:
+        return self._source.rewindable
+
+    def put(self, driver: Driver, key: str, meta: WriteMeta, watch: Watch) -> ObjectInfo:
+        body = self._source.take(0, self._size_bytes)
+        return _watched(body, watch, lambda body: driver.put_new(key, body, meta))
+
+    def pieces(self) -> Pieces:
+        self._source.rewind()
+        return _KnownPieces(self._size_bytes, self._part_bytes or self._size_bytes, self._source.held_bytes, self._cut)
+
+    def _cut(self, slot: PartSlot) -> Callable[[Driver, str, str, Watch], Part]:
+        return _sender(slot, self._source.take(slot.offset_bytes, slot.size_bytes))
+
+    def digest(self) -> tuple[int, int]:
+        return self._source.digest()
+
+
+class SmallStream(Payload):
+    """A stream that came to its end within one request."""
+
+    def __init__(self, source: Source, body: Body) -> None:
+        self._source = source
+        self._body = body
+
+    @property
+    def size_bytes(self) -> None:
+        return None
+
+    @property
+    def rewindable(self) -> bool:
+        return True
+
+    def put(self, driver: Driver, key: str, meta: WriteMeta, watch: Watch) -> ObjectInfo:
+        return _watched(self._body, watch, lambda body: driver.put_new(key, body, meta))
+
+    def pieces(self) -> Pieces:
+        raise AssertionError("it is sent in one request")
+
+    def digest(self) -> tuple[int, int]:
+        return self._source.digest()
+
+
+class Stream(Payload):
+    """Bytes that come once, in blocks of a part each. `first` was read already, to see whether there is more."""
+
+    def __init__(self, source: Source, plan: StreamPlan, max_parts: int, first: Body, too_long: str) -> None:
+        self._source = source
+        self._plan = plan
+        self._max_parts = max_parts
+        self._first: Body | None = first
+        self._too_long = too_long
+
+    @property
+    def size_bytes(self) -> None:
+        return None
+
+    @property
+    def rewindable(self) -> bool:
+        return self._source.rewindable
+
+    def put(self, driver: Driver, key: str, meta: WriteMeta, watch: Watch) -> ObjectInfo:
+        raise AssertionError(f"a stream of more than one part is not put whole: {driver}, {key}, {meta}, {watch}")
+
+    def pieces(self) -> Pieces:
+        first, self._first = self._first, None
+        if first is None:
+            self._source.rewind()
+        return _StreamPieces(self._source, self._plan, self._max_parts, first, self._too_long)
+
+    def digest(self) -> tuple[int, int]:
+        return self._source.digest()
+
+
+class _StreamPieces(Pieces):
+    def __init__(self, source: Source, plan: StreamPlan, max_parts: int, first: Body | None, too_long: str) -> None:
+        self._source = source
+        self._plan = plan
+        self._max_parts = max_parts
+        self._first = first
+        self._too_long = too_long
+        self._number = 0
+        self._offset_bytes = 0
+        self._ended = False
+
+    def next_held_bytes(self) -> int:
+        return self._plan.part_bytes(self._number + 1)
+
+    def next(self) -> Piece | None:
+        if self._ended:
+            return None
+        want_bytes = self._plan.part_bytes(self._number + 1)
+        if self._number == self._max_parts:
+            if self._source.take(self._offset_bytes, 1).size_bytes:
+                raise NotWritten(self._too_long)
+            return None
+        body = self._first or self._source.take(self._offset_bytes, want_bytes)
+        self._first = None
+        self._ended = body.size_bytes < want_bytes
+        if not body.size_bytes and self._number:
+            return None
+        self._number += 1
+        slot = PartSlot(self._number, self._offset_bytes, body.size_bytes)
+        self._offset_bytes += body.size_bytes
+        return Piece(slot, body.size_bytes, self._ended, _sender(slot, body))
+
+
+class CopyPayload(Payload):
+    """Another object of the same service, which copies it itself. `part_bytes` None: in one request.
+
+    `known` is the size and CRC-64/XZ of the source where they can be had without reading it.
+    """
+
+    def __init__(
+        self, source: ObjectRef, size_bytes: int, part_bytes: int | None, known: Callable[[], tuple[int, int] | None]
+    ) -> None:
+        self._source = source
+        self._size_bytes = size_bytes
+        self._part_bytes = part_bytes
+        self._known = known
+
+    @property
+    def size_bytes(self) -> int:
+        return self._size_bytes
+
+    @property
+    def rewindable(self) -> bool:
+        return True
+
+    def put(self, driver: Driver, key: str, meta: WriteMeta, watch: Watch) -> ObjectInfo:
+        _told(watch, 0)
+        # That it is done is told when it is certain: what the caller's function raises must not hide a copy.
+        return driver.copy_new(self._source, key, meta)
+
+    def pieces(self) -> Pieces:
+        return _KnownPieces(self._size_bytes, self._part_bytes or self._size_bytes, lambda _: 0, self._cut)
+
+    def _cut(self, slot: PartSlot) -> Callable[[Driver, str, str, Watch], Part]:
+        def send(driver: Driver, key: str, upload_id: str, watch: Watch) -> Part:
+            _told(watch, 0)
+            part = driver.copy_part(key, upload_id, slot, self._source, slot.offset_bytes)
+            _told(watch, slot.size_bytes)
+            return part
+
+        return send
+
+    def digest(self) -> tuple[int, int] | None:
+        return self._known()
+
+
+def _told(watch: Watch, done_bytes: int) -> None:
+    try:
+        watch(done_bytes)
+    except Exception as exc:
+        raise DataFailed(exc) from exc
+
+
+def _sender(slot: PartSlot, body: Body) -> Callable[[Driver, str, str, Watch], Part]:
+    def send(driver: Driver, key: str, upload_id: str, watch: Watch) -> Part:
+        return _watched(body, watch, lambda body: driver.put_part(key, upload_id, slot, body))
+
+    return send
+
+
+def _watched(body: Body, watch: Watch, request: Callable[[Body], _T]) -> _T:
+    watched = WatchedBody(body, watch)
+    try:
+        return request(watched)
+    except Exception as exc:
+        if exc is watched.failure:
+            raise DataFailed(exc) from exc
+        raise
