@@ -9,6 +9,7 @@ from weakref import WeakSet
 from storage_guard_local.ledger import Ledger
 from storage_guard_local.staging import Staged, Way
 from storage_guard_local.syscalls import System
+from storage_guard_local.trouble import refused
 
 
 class Kept(Staged):
@@ -45,6 +46,14 @@ class Kept(Staged):
             self._system.unlink(self.ledger_name, dir_fd=self.folder_fd)
         except OSError:
             pass  # without its file it is nothing
+
+    def sync(self) -> None:
+        """The bytes. Raises Refused; then it is spoilt."""
+        try:
+            self._system.fsync(self.fd)
+        except OSError as exc:
+            self.spoilt = True
+            raise refused(exc, "cannot sync the file of the upload") from exc
 
     def sync_folder(self) -> None:
         """Raises OSError."""

@@ -56,6 +56,10 @@ class LastingUpload(OpenUpload):
             self.kept.ledger.append(part_record(part))
 
     def note_finishing(self, *, begun: bool) -> None:
+        """The bytes reach the disk before the note, so that a crash in between does not leave an upload that lacks
+        parts and takes none; and the note before the name."""
+        if begun and self._durable:
+            self.kept.sync()
         with refusing("cannot write down that the upload is being finished"):
             self.kept.ledger.append(finishing_record(begun=begun))
             if begun and self._durable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,30 @@ class TestLocalNoAttributes(DriverContract):
     @pytest.fixture
     def make_driver(self, tmp_path: Path) -> Callable[[], Driver]:
         return lambda: LocalDriver(tmp_path / "root", durable=False, system=NoAttributes())
+
+
+class Lasting(LocalDriver):
+    """Whose uploads all outlive their process."""
+
+    def begin(self, key: str, meta: WriteMeta, /) -> str:
+        return super().begin(key, replace(meta, lasting=True))
+
+
+class TestLocalLasting(DriverContract):
+    departures = TREE
+
+    @pytest.fixture
+    def make_driver(self, tmp_path: Path) -> Callable[[], Driver]:
+        return lambda: Lasting(tmp_path / "root", durable=False)
+
+
+class TestLocalLastingNoHardLinks(DriverContract):
+    departures = TREE
+    race_rounds = 20
+
+    @pytest.fixture
+    def make_driver(self, tmp_path: Path) -> Callable[[], Driver]:
+        return lambda: Lasting(tmp_path / "root", system=NoHardLinks())
 
 
 def put(driver: LocalDriver, contender: int, number: int) -> int:
