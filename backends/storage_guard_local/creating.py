@@ -13,9 +13,14 @@ from storage_guard_local.staging import Staged, Staging
 from storage_guard_local.syscalls import System
 from storage_guard_local.trouble import refused
 
+_STRETCH_BYTES = 4 << 20
+
 
 class Creator:
-    def __init__(self, folders: Folders, staging: Staging, publisher: Publisher, system: System) -> None:
+    def __init__(
+        self, folders: Folders, staging: Staging, publisher: Publisher, system: System, *, durable: bool
+    ) -> None:
+        self._durable = durable
         self.folders = folders
         self.staging = staging
         self.publisher = publisher
@@ -57,10 +62,22 @@ class Creator:
             except OSError as exc:
                 raise refused(exc, "cannot write") from exc
             crc.update(window)
+            if self._durable:
+                self._start_writeback(fd, offset_bytes + crc.size_bytes, window.nbytes)
         if crc.size_bytes != body.size_bytes:
             message = f"the body was to have {body.size_bytes} bytes and gave {crc.size_bytes}"
             raise Refused(message, why="request")
         return crc.checksum()
+
+    def _start_writeback(self, fd: int, end_bytes: int, size_bytes: int) -> None:
+        """Behind each stretch of the file: the sync at the end, which waits for all, then has little left to do."""
+        stretches = end_bytes // _STRETCH_BYTES
+        if stretches == (end_bytes - size_bytes) // _STRETCH_BYTES:
+            return
+        try:
+            self.system.start_writeback(fd, (stretches - 1) * _STRETCH_BYTES, _STRETCH_BYTES)
+        except OSError:
+            pass  # it was a hint; what is wrong with the disk, the sync says
 
     def check_size(self, size_bytes: int, most_bytes: int) -> None:
         if size_bytes > most_bytes:

@@ -71,7 +71,7 @@ class LocalDriver:
         self._folders = Folders(self._root, self._system)
         self._staging = Staging(self._folders, self._system)
         self._publisher = Publisher(self._folders, self._staging, self._system, durable=durable)
-        self._creator = Creator(self._folders, self._staging, self._publisher, self._system)
+        self._creator = Creator(self._folders, self._staging, self._publisher, self._system, durable=durable)
         lasting = LastingUploads(self._folders, self._staging, self._system, durable=durable)
         self._multipart = Multipart(self._creator, lasting, self._limits)
         self._known: Capabilities | None = None

@@ -1,6 +1,6 @@
 """Every system call the backend makes, as one object: tests replace it to make calls fail or to write down their order.
 
-No decisions here, and nothing that is not in the os module but `renameat2`, which Python does not have.
+No decisions here, and nothing that is not in the os module but two calls that Python does not have.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -25,6 +26,8 @@ O_PATH: int = getattr(os, "O_PATH", 0)
 O_BINARY: int = getattr(os, "O_BINARY", 0)
 
 _RENAME_NOREPLACE = 1
+_SYNC_FILE_RANGE_WRITE = 2
+_Offset = ctypes.c_int64
 
 
 class System:
@@ -62,6 +65,12 @@ class System:
     def fsync(self, fd: int) -> None:
         os.fsync(fd)
 
+    def start_writeback(self, fd: int, offset_bytes: int, size_bytes: int) -> None:
+        """Let the disk begin with these bytes, and do not wait for it. Promises nothing."""
+        if _call_of("sync_file_range")(fd, _Offset(offset_bytes), _Offset(size_bytes), _SYNC_FILE_RANGE_WRITE) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
     def fstat(self, fd: int) -> os.stat_result:
         return os.fstat(fd)
 
@@ -77,11 +86,7 @@ class System:
         os.link(source, name, src_dir_fd=source_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
 
     def rename_noreplace(self, source: str, name: str, *, source_fd: int, dir_fd: int) -> None:
-        try:
-            call = ctypes.CDLL(None, use_errno=True).renameat2
-        except (AttributeError, OSError, TypeError) as exc:
-            raise _unknown("renameat2") from exc
-        call.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+        call = _call_of("renameat2")
         if call(source_fd, os.fsencode(source), dir_fd, os.fsencode(name), _RENAME_NOREPLACE) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code), source, None, name)
@@ -117,6 +122,15 @@ class System:
         """What is in an open folder, in no order; `.` and `..` left out."""
         with os.scandir(fd) as found:
             return [(entry.name, kind_of(entry)) for entry in found]
+
+
+@cache
+def _call_of(name: str) -> Any:
+    """A call of the C library's. Raises OSError where it has none."""
+    try:
+        return getattr(ctypes.CDLL(None, use_errno=True), name)
+    except (AttributeError, OSError, TypeError) as exc:
+        raise _unknown(name) from exc
 
 
 def proc_path(fd: int) -> str:

@@ -350,6 +350,10 @@ class Process(System):
         self._enter("fsync", changes=True)
         self._disk.sync(self._node(fd))
 
+    def start_writeback(self, fd: int, offset_bytes: int, size_bytes: int) -> None:  # noqa: ARG002 - as the base has it
+        """A crash may find all of it, or nothing, as before."""
+        self._enter("start_writeback")
+
     def fstat(self, fd: int) -> os.stat_result:
         self._enter("fstat")
         return _stat(self._node(fd))

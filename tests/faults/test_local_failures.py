@@ -23,7 +23,8 @@ from storage_guard.driver import (
     Unsynced,
     WriteMeta,
 )
-from storage_guard_local import LocalDriver
+from storage_guard.model import MiB
+from storage_guard_local import LocalDriver, System
 
 KEY = "a/b/object"
 DATA = b"0123456789" * 100
@@ -194,3 +195,20 @@ def test_a_head_of_another_programs_file_syncs_nothing_and_adds_nothing(tmp_path
     with pytest.raises(Exists):
         LocalDriver(tmp_path).put_new("k", BytesBody(b"ours"), META)
     assert os.listxattr(tmp_path / "k") == []
+
+
+def test_the_disk_begins_with_large_bodies_early_and_nothing_depends_on_it(tmp_path: Path) -> None:
+    class Early(System):
+        def __init__(self) -> None:
+            self.began: list[tuple[int, int]] = []
+
+        def start_writeback(self, fd: int, offset_bytes: int, size_bytes: int) -> None:
+            self.began.append((offset_bytes // MiB, size_bytes // MiB))
+            super().start_writeback(fd, offset_bytes, size_bytes)
+
+    data = bytes(9 * MiB)
+    for durable, wanted in ((True, [(0, 4), (4, 4)]), (False, [])):
+        system = Early()
+        LocalDriver(tmp_path, durable=durable, system=system).put_new(f"{durable}", BytesBody(data), META)
+        assert system.began == wanted
+    LocalDriver(tmp_path, system=Failing(start_writeback=errno.EIO)).put_new("k", BytesBody(data), META)
