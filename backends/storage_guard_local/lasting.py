@@ -11,6 +11,7 @@ published, and so may one have been whose ledger says "finishing", which reaches
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -33,6 +34,7 @@ _FOLDER = "uploads"
 _ID = re.compile(r"[0-9a-f]{32}")
 _OPEN = os.O_RDWR | O_NOFOLLOW | O_NONBLOCK
 _MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | O_NOFOLLOW
+_MAY_NOT_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _TRIES = 100
 
 
@@ -94,8 +96,7 @@ class LastingUploads:
         try:
             way = self._staging.way_from(folder_fd)
             if not self._swept:
-                for _ in self._visit(folder_fd):
-                    pass
+                self._sweep_all(folder_fd)
                 self._swept = True
             upload_id, kept = self._new(folder_fd)
         except BaseException:
@@ -266,24 +267,38 @@ class LastingUploads:
         yield from found
 
     def _visit(self, folder_fd: int) -> Iterator[tuple[str, Header]]:
-        with refusing("cannot list the uploads"):
-            names = [name for name, kind in self._system.entries(folder_fd) if kind == "file"]
-        for name in sorted(names):
-            upload_id, _, what = name.partition(".")
-            if not _ID.fullmatch(upload_id):
-                continue
-            if what == "data" and upload_id + ".parts" not in names:
-                self._sweep_orphan(upload_id, folder_fd)
-            if what != "parts":
-                continue
+        for upload_id in self._ids(folder_fd):
             told = self._peek(upload_id, folder_fd)
             if told.header is not None:
                 yield upload_id, told.header
 
+    def _sweep_all(self, folder_fd: int) -> None:
+        """As well as can be: what is not ours to open is not ours to remove."""
+        for upload_id in self._ids(folder_fd):
+            try:
+                self._peek(upload_id, folder_fd)
+            except Refused:
+                continue
+
+    def _ids(self, folder_fd: int) -> list[str]:
+        """Of all ledgers. Files without one are removed on the way."""
+        with refusing("cannot list the uploads"):
+            names = {name for name, kind in self._system.entries(folder_fd) if kind == "file"}
+        found: list[str] = []
+        for name in sorted(names):
+            upload_id, _, what = name.partition(".")
+            if not _ID.fullmatch(upload_id):
+                continue
+            if what == "parts":
+                found.append(upload_id)
+            elif what == "data" and upload_id + ".parts" not in names:
+                self._sweep_orphan(upload_id, folder_fd)
+        return found
+
     def _peek(self, upload_id: str, folder_fd: int) -> Told:
         """What an open upload says of itself; nothing for what is none, which is swept unless somebody holds it."""
         try:
-            kept = self._open_ledger(upload_id, folder_fd)
+            kept = self._open_to_look(upload_id, folder_fd)
         except FileNotFoundError:
             return Told()
         except OSError as exc:
@@ -297,6 +312,15 @@ class LastingUploads:
             return Told()
         finally:
             kept.let_go()
+
+    def _open_to_look(self, upload_id: str, folder_fd: int) -> Kept:
+        """Raises OSError."""
+        try:
+            return self._open_ledger(upload_id, folder_fd)  # on a network disk only who may write may lock
+        except OSError as exc:
+            if exc.errno not in _MAY_NOT_WRITE:
+                raise
+        return self._open_ledger(upload_id, folder_fd, os.O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
 
     def _sweep(self, upload_id: str, folder_fd: int, kept: Kept) -> None:
         """Remove what is left of an upload, if that is still so once it is locked."""

@@ -119,15 +119,9 @@ class Multipart:
             return self._creator.publisher.commit(place, upload.staged, checksum, meta)
 
     def abort(self, key: str, upload_id: str) -> None:
-        with self._adopting:
-            upload = self._held(key, upload_id)
-            if upload is None:
-                upload = self._lasting.adopt(key, upload_id, verified=False)
-                try:
-                    upload.throw_away()
-                finally:
-                    upload.kept.let_go()
-                return
+        upload = self._held(key, upload_id) or self._abort_unheld(key, upload_id)
+        if upload is None:
+            return
         with upload.alone():
             if isinstance(upload, LastingUpload):
                 try:
@@ -136,6 +130,19 @@ class Multipart:
                     self._end(upload_id, upload)
                     raise
             self._end(upload_id, upload)
+
+    def _abort_unheld(self, key: str, upload_id: str) -> OpenUpload | None:
+        """Abort what nobody holds. What is taken over at this moment is answered, to be aborted like others."""
+        with self._adopting:
+            found = self._held(key, upload_id)
+            if found is not None:
+                return found
+            upload = self._lasting.adopt(key, upload_id, verified=False)
+            try:
+                upload.throw_away()
+            finally:
+                upload.kept.let_go()
+            return None
 
     def scan_uploads(self, prefix: str) -> Iterator[Upload]:
         found = {

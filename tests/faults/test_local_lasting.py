@@ -563,3 +563,59 @@ def test_a_part_that_cannot_be_written_down_does_not_count(tmp_path: Path) -> No
     assert list(driver.scan_parts(KEY, upload_id)) == parts
     parts += put(driver, upload_id, 2)
     driver.finish_new(KEY, upload_id, parts, META)
+
+
+def test_a_read_only_disk_lists_its_uploads_and_lets_nobody_go_on(tmp_path: Path, mount: Mount) -> None:
+    first = driver_at(tmp_path / "root")
+    upload_id = first.begin(KEY, META)
+    first.close()
+    finished_but_not_cleaned(tmp_path / "root", ())
+    disk = mount("--bind", str(tmp_path / "root"), name="read-only")
+    mount("-o", "remount,ro,bind", at=disk)
+    driver = driver_at(disk)
+    assert [upload.upload_id for upload in driver.scan_uploads("")] == [upload_id]
+    for call in (lambda: put(driver, upload_id, 1), lambda: driver.abort(KEY, upload_id)):
+        with pytest.raises(Refused) as caught:
+            call()
+        assert caught.value.why == "read-only"
+
+
+def test_a_ledger_that_cannot_be_opened_hinders_no_other_upload(tmp_path: Path) -> None:
+    driver = driver_at(tmp_path)
+    driver.abort(KEY, driver.begin(KEY, META))
+    (tmp_path / HIDDEN / ("f" * 32 + ".parts")).write_bytes(b"")
+    unreadable = str(tmp_path / HIDDEN / ("f" * 32 + ".parts"))
+
+    class NotOurs(System):
+        def open(self, path: str, flags: int, *, dir_fd: int | None = None) -> int:
+            if path == os.path.basename(unreadable):
+                raise PermissionError(errno.EACCES, "not ours")
+            return super().open(path, flags, dir_fd=dir_fd)
+
+    driver = LocalDriver(tmp_path, durable=False, system=NotOurs())
+    driver.abort(KEY, driver.begin(KEY, META))
+    with pytest.raises(Refused) as caught:
+        list(driver.scan_uploads(""))
+    assert caught.value.why == "access"
+
+
+def test_an_abort_that_fails_leaves_the_upload_as_it_was(tmp_path: Path) -> None:
+    driver = driver_at(tmp_path)
+    upload_id = driver.begin(KEY, META)
+    parts = put(driver, upload_id, 1)
+    driver.close()
+    for held in (False, True):
+        failing = LocalDriver(tmp_path, system=Failing(unlink=errno.EIO))
+        if held:
+            failing.scan_parts(KEY, upload_id)
+        with pytest.raises(Refused):
+            failing.abort(KEY, upload_id)
+        failing.close()
+    assert list(driver.scan_parts(KEY, upload_id)) == parts
+    driver.close()
+    unsynced = LocalDriver(tmp_path, system=Failing(fsync=errno.EIO))
+    unsynced.scan_parts(KEY, upload_id)
+    with pytest.raises(Lost):
+        unsynced.abort(KEY, upload_id)
+    with pytest.raises(Gone):
+        unsynced.abort(KEY, upload_id)
