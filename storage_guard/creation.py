@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 
 from storage_guard import answers, outcome, signals
 from storage_guard.checksum import combine
-from storage_guard.errors import NotWritten, StorageGuardError, attach_ticket
+from storage_guard.diary import Diary
+from storage_guard.errors import NotWritten, SourceChanged, StorageGuardError, attach_ticket
 from storage_guard.lanes import Task, Threads
 from storage_guard.model import MiB, ObjectInfo, Part, Receipt, WriteMeta
 from storage_guard.outcome import Answer, Doing, Verdict, Write
@@ -47,14 +48,16 @@ class Creation(Resolver):
         meta: WriteMeta,
         *,
         multipart: bool,
-        bounds: Bounds | None = None,
+        bounds: Bounds,
+        diary: Diary | None = None,
         progress: Progress | None = None,
     ) -> None:
         super().__init__(target, patience)
         self._payload = payload
         self._meta = meta
         self._multipart = multipart
-        self._bounds = bounds or Bounds()
+        self._bounds = bounds
+        self._diary = diary or Diary()
         self._tally = Tally(progress, payload.size_bytes)
         self._sending: Sending | None = None
         self._pieces: Pieces | None = None
@@ -77,7 +80,9 @@ class Creation(Resolver):
     def end(self, write: Write) -> Receipt:
         """Behind the verdict: clean up, and put it into words."""
         try:
-            self._clean_up(tries=_ABORT_TRIES)
+            if not (write.verdict in (Verdict.NOT_WRITTEN, Verdict.UNKNOWN) and self._keeps_upload()):
+                self._clean_up(tries=_ABORT_TRIES)
+            self._close_diary()
         except BaseException as exc:
             self._note_upload("aborting it was interrupted")
             self._tell(exc, in_doubt=write.verdict not in (Verdict.NOT_WRITTEN, Verdict.EXISTS))
@@ -96,15 +101,33 @@ class Creation(Resolver):
             self.notes.append("some of its parts may still be on their way")
         if write is not None and write.in_doubt:
             self._note_upload("it may be wanted to settle")
+            self._close_diary()
             self._tell(exc, in_doubt=True)
             return
         if write is not None and write.doing is Doing.BEGIN and self.upload_id is None:
             self._note_lost_upload()
         try:
-            self._clean_up(tries=1)
+            if not self._keeps_upload():
+                self._clean_up(tries=1)
         except BaseException:  # noqa: BLE001 - a second Ctrl-C; the first is on its way already
             self._note_upload("aborting it was interrupted")
+        self._close_diary()
         self._tell(exc, in_doubt=False)
+
+    def _keeps_upload(self) -> bool:
+        """Whether the upload is left for another `create` to go on with."""
+        if self.upload_id is None or not self._diary.resumable or isinstance(self.trouble, SourceChanged):
+            return False
+        self._note_upload("create with resume=True, the same key and the same data goes on with it")
+        return True
+
+    def _close_diary(self) -> None:
+        if self.upload_id is None:
+            self._diary.closed()
+        else:
+            self._diary.left()
+        self.notes += self._diary.notes
+        self._diary.notes.clear()
 
     def _tell(self, exc: BaseException, *, in_doubt: bool) -> None:
         if in_doubt:
@@ -164,9 +187,15 @@ class Creation(Resolver):
         self.upload_id = None
         self._sending = self._pieces = None
         self.upload_id = self.target.driver.begin(self.target.full_key, self._meta)
+        self._diary.begun(self.upload_id)
         self.patience.progress()
 
-    def sending(self, have: tuple[Part, ...] = ()) -> Sending:
+    def go_on(self, upload_id: str, have: Iterable[Part]) -> None:
+        """Take over an upload that another process has left, with the parts it has."""
+        self.upload_id = upload_id
+        self.sending(have)
+
+    def sending(self, have: Iterable[Part] = ()) -> Sending:
         """The parts of the open upload."""
         if self._sending is None:
             self._tally.anew()
@@ -214,6 +243,7 @@ class Creation(Resolver):
 
     def _finish(self) -> None:
         parts = self._parts()
+        self._diary.committing()
         info = self.target.driver.finish_new(self.target.full_key, self._open_upload(), parts, self._meta)
         self.upload_id = None
         self._published(info)
@@ -281,9 +311,10 @@ class PushedCreation(Creation):
         *,
         write: Write,
         bounds: Bounds,
-        progress: Progress | None,
+        diary: Diary | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        super().__init__(target, patience, payload, meta, multipart=True, bounds=bounds, progress=progress)
+        super().__init__(target, patience, payload, meta, multipart=True, bounds=bounds, diary=diary, progress=progress)
         self._state = write
 
     def push(self, piece: Piece) -> Receipt | None:
@@ -325,3 +356,4 @@ class PushedCreation(Creation):
             if self._sending is not None:
                 self._sending.stop()
         self._clean_up(tries=_ABORT_TRIES)
+        self._close_diary()

@@ -149,6 +149,15 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class Swept:
+    """What a sweep did: which uploads it aborted, which it kept and why, and what in the journal nobody can read."""
+
+    removed: tuple[Upload, ...]
+    kept: tuple[tuple[Upload, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the service accepts. Parts are numbered 1 to `max_parts`; the last may be smaller than `min_part_bytes`."""
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from storage_guard import caller, names
 from storage_guard.access import Access
 from storage_guard.creation import note_failed_data
+from storage_guard.diary import Diary
 from storage_guard.errors import GuaranteeMissing, GuaranteeWarning, NotWritten, Unsupported
 from storage_guard.model import NO_OPTIONS, Capabilities, Guarantee, ObjectOptions, Vouch, WriteMeta
 from storage_guard.outcome import IfExists
@@ -49,6 +50,7 @@ class Policy:
     bounds: Bounds
     enforcement: Enforcement
     defaults: ObjectOptions
+    journal: str | None = None  # its folder, None: where this user's is
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _capabilities: Capabilities | None = field(default=None, repr=False)
 
@@ -108,6 +110,22 @@ class Policy:
             f"{what} was not written to: {self.url} is not known to keep the create-only promise"
             f"{': ' + can.reason if can.reason else ''}",
             key=key,
+        )
+
+    def journal_folder(self) -> str:
+        """Raises JournalError where the user has none."""
+        from storage_guard.journal import default_folder  # noqa: PLC0415 - only uploads need it
+
+        return self.journal or str(default_folder())
+
+    def diary(self, wanted: Wanted, can: Capabilities) -> Diary:
+        """For an upload that cannot be gone on with."""
+        if not can.uploads_stay:
+            return Diary()
+        from storage_guard.journaling import sweep_diary  # noqa: PLC0415 - only uploads need it
+
+        return sweep_diary(
+            self.journal_folder, store_url=self.url, key=wanted.full_key, write_id=wanted.write_id, named=wanted.named
         )
 
     def plan(self, size_bytes: int, key: str, can: Capabilities) -> Plan:

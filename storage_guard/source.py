@@ -98,10 +98,14 @@ class FileSource(Source):
         self._fd = fd
         self._name = name
         self._key = key
-        self._start = start
         self._file = file
-        self._opened = os.fstat(fd)
-        self._size_bytes = max(0, self._opened.st_size - start)
+        self.start = start
+        self.opened = os.fstat(fd)
+        self._size_bytes = max(0, self.opened.st_size - start)
+
+    @property
+    def path(self) -> str:
+        return os.path.abspath(self._name)
 
     @property
     def size_bytes(self) -> int:
@@ -116,7 +120,7 @@ class FileSource(Source):
 
     def read_into(self, buffer: memoryview, offset_bytes: int) -> int:
         try:
-            return os.preadv(self._fd, [buffer], self._start + offset_bytes)
+            return os.preadv(self._fd, [buffer], self.start + offset_bytes)
         except OSError as exc:
             raise NotWritten(
                 f"{self._key!r} was not written: reading {self._name} failed: {exc.strerror}", key=self._key
@@ -124,10 +128,10 @@ class FileSource(Source):
 
     def check_unchanged(self) -> None:
         now = os.fstat(self._fd)
-        if now.st_size != self._opened.st_size:
-            change = "grew" if now.st_size > self._opened.st_size else "shrank"
-            self.changed(f"{change} from {self._opened.st_size} to {now.st_size} bytes")
-        if now.st_mtime_ns != self._opened.st_mtime_ns:
+        if now.st_size != self.opened.st_size:
+            change = "grew" if now.st_size > self.opened.st_size else "shrank"
+            self.changed(f"{change} from {self.opened.st_size} to {now.st_size} bytes")
+        if now.st_mtime_ns != self.opened.st_mtime_ns:
             self.changed("was written to")
 
     def changed(self, how: str) -> None:
@@ -149,7 +153,7 @@ class FileSource(Source):
     def close(self, *, done: bool) -> None:
         os.close(self._fd)
         if done and self._file is not None:
-            self._file.seek(self._start + self.size_bytes)
+            self._file.seek(self.start + self.size_bytes)
 
 
 class FileBody:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+
 import pytest
+
+# Not the journal of who runs the tests. In the environment, so that child processes have it too.
+os.environ["STORAGE_GUARD_JOURNAL"] = tempfile.mkdtemp(prefix="storage-guard-journal-")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,184 @@
+"""Going on with an upload that a process of this machine has left: `Store.create(resume=True)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from storage_guard import outcome, signals
+from storage_guard.checksum import RunningCrc64
+from storage_guard.creation import Creation
+from storage_guard.errors import NotWritten
+from storage_guard.journal import Entry, Held, Journal, JournalError, SourceIdentity, options_digest
+from storage_guard.journaling import ResumeDiary
+from storage_guard.model import Capabilities, Guarantee, Part, PartSlot, Receipt
+from storage_guard.payload import KnownData
+from storage_guard.plan import slots
+from storage_guard.policy import Policy, Wanted
+from storage_guard.retry import Patience
+from storage_guard.sending import Progress
+from storage_guard.source import FileSource, Source
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """One `create` that can be gone on with, not begun yet."""
+
+    policy: Policy
+    wanted: Wanted
+    source: Source
+    identity: SourceIdentity
+    part_bytes: int
+    can: Capabilities
+    guarantee: Guarantee
+    patience: Patience
+    progress: Progress | None
+
+    def create(self) -> Receipt:
+        """Take over what was left of this key, if it is of the same data; otherwise begin."""
+        try:
+            held = Journal(self.policy.journal_folder()).claim(self.policy.url, self.wanted.full_key)
+        except JournalError as exc:
+            raise NotWritten(
+                f"{self.wanted.key!r} was not written to {self.policy.url}: {exc}", key=self.wanted.key
+            ) from exc
+        with held:  # lets go of it if we fail before there is a diary
+            return self._go_on(held)
+
+    def _go_on(self, held: Held) -> Receipt:
+        left = held.entry
+        if left is None:
+            return self.begin(held, self.wanted)
+        if not self._fits(left):
+            return self.begin(held, self.wanted, self._throw_away(left))
+        mine = replace(self, wanted=replace(self.wanted, write_id=left.write_id), part_bytes=left.part_bytes)
+        have = mine.parts_of(left)
+        if have is None:
+            # Aborted by somebody, or finished by who died. With the same id it is safe to begin anew.
+            return mine.begin(held, mine.wanted, suspect=left.committing)
+        write = outcome.go_on(committing=left.committing, if_exists=self.wanted.if_exists, named=self.wanted.named)
+        creation = mine.creation(ResumeDiary(held, left))
+        with creation.interruptible():
+            creation.go_on(left.upload_id, have)
+        return creation.create(write)
+
+    def begin(self, held: Held, wanted: Wanted, note: str = "", *, suspect: bool = False) -> Receipt:
+        """Open an upload of our own; `suspect`: a finish of an earlier one may have landed."""
+        entry = Entry(
+            store_url=self.policy.url,
+            key=wanted.full_key,
+            upload_id="",
+            write_id=wanted.write_id,
+            named=wanted.named,
+            part_bytes=self.part_bytes,
+            started=datetime.now(UTC),
+            source=self.identity,
+            options=options_digest(wanted.options),
+        )
+        creation = self.creation(ResumeDiary(held, entry))
+        if note:
+            creation.notes.append(note)
+        write = outcome.start(multipart=True, if_exists=wanted.if_exists, named=wanted.named)
+        return creation.create(replace(write, suspect=True) if suspect else write)
+
+    def creation(self, diary: ResumeDiary) -> Creation:
+        """What runs it, with an upload that outlives this process."""
+        return Creation(
+            self.policy.target(self.wanted, self.can, self.guarantee),
+            self.patience,
+            KnownData(self.source, self.identity.size_bytes, self.part_bytes),
+            replace(self.wanted.meta, lasting=True),
+            multipart=True,
+            bounds=self.policy.bounds,
+            diary=diary,
+            progress=self.progress,
+        )
+
+    def _fits(self, left: Entry) -> bool:
+        """Whether what was left is this very write."""
+        same_id = left.write_id == self.wanted.write_id if self.wanted.named else True
+        return (
+            same_id
+            and left.named == self.wanted.named
+            and left.source == self.identity
+            and left.options == options_digest(self.wanted.options)
+        )
+
+    def _throw_away(self, left: Entry) -> str:
+        """Abort an upload of other data; a note about it."""
+        what = f"upload {left.upload_id} of {self.wanted.key!r}, left of other data or with other options,"
+        try:
+            self.policy.access.driver.abort(left.key, left.upload_id)
+        except signals.Gone:
+            return f"{what} was gone already"
+        except signals.Signal as signal:
+            return f"{what} is left open: aborting it failed: {signal}"
+        return f"{what} was thrown away"
+
+    def parts_of(self, left: Entry) -> list[Part] | None:
+        """The parts that the store has, and that are of our data; None if it does not know the upload."""
+        driver = self.policy.access.driver
+
+        def ask() -> list[Part] | None:
+            try:
+                return list(driver.scan_parts(left.key, left.upload_id))
+            except signals.Gone:
+                return None
+
+        sentence = f"{self.wanted.key!r} was not written: its open upload could not be looked at"
+        found = self.policy.access.patiently(ask, sentence, key=self.wanted.key)
+        if found is None:
+            return None
+        ours = {slot.number: slot for slot in slots(self.identity.size_bytes, left.part_bytes)}
+        return [
+            replace(part, slot=ours[part.slot.number])
+            for part in found
+            if part.slot.number in ours and self._is_ours(part, ours[part.slot.number])
+        ]
+
+    def _is_ours(self, part: Part, slot: PartSlot) -> bool:
+        """Whether a part has the size, and where the store says it the checksum, of our bytes at that place."""
+        if part.slot.size_bytes != slot.size_bytes:
+            return False
+        if part.checksum is None or part.checksum.algorithm != "crc64xz":
+            return True  # the file was not touched since, as far as its time of change tells
+        running = RunningCrc64()
+        for window in self.source.take(slot.offset_bytes, slot.size_bytes).windows():
+            running.update(window)
+        return running.checksum() == part.checksum
+
+
+def resumable(
+    policy: Policy,
+    wanted: Wanted,
+    source: Source,
+    can: Capabilities,
+    *,
+    patience: Patience,
+    progress: Progress | None,
+) -> Resumable | None:
+    """A write that can be gone on with; None if it is made of one request. Raises ValueError for a stream."""
+    if source.size_bytes is None:
+        raise ValueError(f"{wanted.key!r}: resume=True needs a file or bytes; what was sent of a stream is gone")
+    plan = policy.plan(source.size_bytes, wanted.key, can)
+    if plan.part_bytes is None:
+        return None
+    guarantee = policy.vouch(can.finish, can, wanted.key)
+    return Resumable(policy, wanted, source, _identify(source), plan.part_bytes, can, guarantee, patience, progress)
+
+
+def _identify(source: Source) -> SourceIdentity:
+    """Whose bytes these are."""
+    if isinstance(source, FileSource):
+        found = source.opened
+        return SourceIdentity(
+            "file",
+            source.size_bytes,
+            name=source.path,
+            device=found.st_dev,
+            inode=found.st_ino,
+            mtime_ns=found.st_mtime_ns,
+            start=source.start,
+        )
+    size_bytes, crc = source.digest()
+    return SourceIdentity("bytes", size_bytes, crc=crc)
