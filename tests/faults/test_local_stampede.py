@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.local_systems import Watched, files_below
+from faults.local_systems import Watched, Without, files_below
 from faults.test_local_lasting import KEY, PART_BYTES, piece
 from storage_guard.checksum import as_checksum, crc64xz
 from storage_guard.driver import Gone, Refused, Signal, WriteMeta
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-class NoLateWrites(Watched):
+class NoLateWrites(Watched, Without):
     """Knows the inodes that have had a key's name, and every call that would change one of them."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *lacks: str) -> None:
+        Watched.__init__(self)
+        self._lacks = lacks
         self.out: set[int] = set()
         self.late: list[str] = []
 
@@ -43,6 +44,10 @@ class NoLateWrites(Watched):
 
     def link(self, source: str, name: str, *, source_fd: int, dir_fd: int) -> None:
         super().link(source, name, source_fd=source_fd, dir_fd=dir_fd)
+        self._publishes(os.stat(name, dir_fd=dir_fd).st_ino, name)
+
+    def rename_noreplace(self, source: str, name: str, *, source_fd: int, dir_fd: int) -> None:
+        super().rename_noreplace(source, name, source_fd=source_fd, dir_fd=dir_fd)
         self._publishes(os.stat(name, dir_fd=dir_fd).st_ino, name)
 
     def pwrite(self, fd: int, data: Buffer, offset_bytes: int) -> int:
@@ -125,13 +130,17 @@ def stampede(driver: LocalDriver, upload_id: str, meta: WriteMeta, seed: int, *,
 
 
 @pytest.mark.parametrize("aborts", [False, True], ids=["finished", "finished or aborted"])
-@pytest.mark.parametrize("lasting", [False, True], ids=["unnamed", "lasting"])
+@pytest.mark.parametrize(
+    ("lasting", "lacks"),
+    [(False, ()), (False, ("anonymous",)), (True, ()), (True, ("link",))],
+    ids=["unnamed", "named", "lasting", "lasting, renamed"],
+)
 def test_eight_writers_and_a_finish_publish_whole_parts_and_write_nothing_afterwards(
-    lasting: bool, aborts: bool, tmp_path: Path
+    lasting: bool, lacks: tuple[str, ...], aborts: bool, tmp_path: Path
 ) -> None:
     meta = WriteMeta("w", lasting=lasting)
     for seed in range(20):
-        system = NoLateWrites()
+        system = NoLateWrites(*lacks)
         driver = LocalDriver(tmp_path / str(seed), durable=False, system=system)
         finished = stampede(driver, driver.begin(KEY, meta), meta, seed, aborts=aborts)
         assert finished or aborts
