@@ -94,6 +94,7 @@ MAY = {
         "access clock creation driver errors model names outcome plan policy reading removal resolve retry sending "
         "source ticket"
     ),
+    "storage_guard/compression.py": Room(),
     "storage_guard/registry.py": Room("store"),
     "storage_guard/__init__.py": Room("errors model registry retry store"),
     "storage_guard/memory.py": Room("checksum driver model signals"),
