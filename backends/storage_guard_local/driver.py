@@ -181,7 +181,7 @@ class LocalDriver:
         return self._multipart.scan_uploads(prefix)
 
     def scan_parts(self, key: str, upload_id: str, /) -> Iterator[Part]:
-        """An upload that lasts, and that nobody holds, is taken over by this."""
+        """Those of an upload that lasts are read first, to see that they are there."""
         return iter(self._multipart.parts(key, upload_id))
 
     # Objects that are there

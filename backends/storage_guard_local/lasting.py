@@ -24,7 +24,7 @@ from storage_guard.driver import WINDOW_BYTES, Gone, Part, Refused, Unsupported,
 from storage_guard.names import RESERVED
 from storage_guard_local.folders import Folders, Place
 from storage_guard_local.kept import Kept, open_kept
-from storage_guard_local.ledger import Header, Told, finishing_record, header_record, part_record
+from storage_guard_local.ledger import Header, Told, finishing_record, header_record, part_record, taken_record
 from storage_guard_local.staging import Staging
 from storage_guard_local.syscalls import O_NOFOLLOW, O_NONBLOCK, System
 from storage_guard_local.trouble import lost, name_of, refused, refusing
@@ -36,6 +36,7 @@ _OPEN = os.O_RDWR | O_NOFOLLOW | O_NONBLOCK
 _MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | O_NOFOLLOW
 _MAY_NOT_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _TRIES = 100
+_MOST_REMEMBERED = 16
 
 
 class LastingUpload(OpenUpload):
@@ -79,7 +80,10 @@ class LastingUpload(OpenUpload):
 
 
 class LastingUploads:
-    """Those of one root, on the disk. Knows nothing of which are held by this driver."""
+    """Those of one root, on the disk. Knows nothing of which are held by this driver.
+
+    `adopt`, `parts` and `abort` are called by one thread at a time.
+    """
 
     def __init__(self, folders: Folders, staging: Staging, system: System, *, durable: bool) -> None:
         self._folders = folders
@@ -87,6 +91,8 @@ class LastingUploads:
         self._system = system
         self._durable = durable
         self._swept = False
+        # By upload: how long its ledger was when we looked, and the parts that were there.
+        self._checked: dict[str, tuple[int, dict[int, Part]]] = {}
 
     # Beginning
 
@@ -158,16 +164,44 @@ class LastingUploads:
 
     # Going on
 
-    def adopt(self, key: str, upload_id: str, *, verified: bool = True) -> LastingUpload:
-        """Take over an upload that nobody holds; `verified`: its parts are wanted, and are looked at first.
+    def adopt(self, key: str, upload_id: str) -> LastingUpload:
+        """Take over an upload that nobody holds. Raises Gone, Refused ("InUse" if somebody does hold it)."""
+        kept, told, header = self._enter(key, upload_id)
+        try:
+            kept.way = self._staging.way_from(kept.folder_fd)
+            told.parts = self._checked_parts(kept, upload_id, told)
+            with refusing("cannot write down that the upload is gone on with"):
+                kept.ledger.append(taken_record())  # who looked before us must look again
+        except BaseException:
+            kept.let_go()
+            raise
+        return LastingUpload(header, Place(key, (), ""), kept, told, durable=self._durable)
 
-        Raises Gone, Refused ("InUse" if somebody does hold it).
-        """
+    def parts(self, key: str, upload_id: str) -> list[Part]:
+        """The parts that are there, without holding on to the upload. Raises as `adopt`."""
+        kept, told, _ = self._enter(key, upload_id)
+        try:
+            found = self._checked_parts(kept, upload_id, told)
+            if len(self._checked) >= _MOST_REMEMBERED:
+                self._checked.clear()
+            self._checked[upload_id] = (kept.ledger.end_bytes, found)
+        finally:
+            kept.let_go()
+        return [found[number] for number in sorted(found)]
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Raises as `adopt`, and Lost."""
+        kept, told, header = self._enter(key, upload_id)
+        try:
+            LastingUpload(header, Place(key, (), ""), kept, told, durable=self._durable).throw_away()
+        finally:
+            kept.let_go()
+
+    def _enter(self, key: str, upload_id: str) -> tuple[Kept, Told, Header]:
+        """Lock an open upload, and open its file for writing."""
         gone = Gone(f"{upload_id!r} is no open upload of {key!r}", sole=True)
         folder_fd = self._folders.open_folder((RESERVED, _FOLDER)) if _ID.fullmatch(upload_id) else None
-        if folder_fd is None:
-            raise gone
-        kept = self._take(upload_id, folder_fd)
+        kept = None if folder_fd is None else self._take(upload_id, folder_fd)
         if kept is None:
             raise gone
         try:
@@ -178,13 +212,17 @@ class LastingUploads:
                 kept.name = upload_id + ".data"
                 kept.discard()
                 raise gone
-            if verified:
-                kept.way = self._staging.way_from(folder_fd)
-                told.parts = {number: part for number, part in told.parts.items() if self._is_there(kept.fd, part)}
         except BaseException:
             kept.let_go()
             raise
-        return LastingUpload(told.header, Place(key, (), ""), kept, told, durable=self._durable)
+        return kept, told, told.header
+
+    def _checked_parts(self, kept: Kept, upload_id: str, told: Told) -> dict[int, Part]:
+        """Those whose bytes are in the file: read, unless we did and nobody took the upload over since."""
+        end_bytes, found = self._checked.pop(upload_id, (-1, {}))
+        if end_bytes == kept.ledger.end_bytes:
+            return dict(found)
+        return {number: part for number, part in told.parts.items() if self._is_there(kept.fd, part)}
 
     def _take(self, upload_id: str, folder_fd: int) -> Kept | None:
         """The locked ledger of an upload; None if there is none. `folder_fd` goes with it, or is closed."""

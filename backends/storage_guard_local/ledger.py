@@ -6,6 +6,7 @@ A record is a newline, the CRC-64/XZ of a text, a blank, and that text: compact 
     {"part": [number, offset, size], "crc64xz": hex, "etag": .., "at_us": ..}     its bytes are in the file
     {"finishing": true}                   the file may get its name from now on
     {"finishing": false}                  it certainly did not
+    {"taken": true}                       another may write from now on
 
 Times are microseconds since 1970. A record that was cut short, or of which a crash of the machine kept a piece, does
 not have its checksum and is passed over. So parts that are listed are parts that somebody wrote, but whether a crash
@@ -79,6 +80,10 @@ def finishing_record(*, begun: bool) -> bytes:
     return _record({"finishing": begun})
 
 
+def taken_record() -> bytes:
+    return _record({"taken": True})
+
+
 def _record(said: Mapping[str, object]) -> bytes:
     text = _encode(said).encode()
     return b"\n%016x %s" % (crc64xz(text), text)
@@ -125,28 +130,28 @@ def _from_us(us: int) -> datetime:
 
 
 class Ledger:
-    """An open ledger. Thread-safe; `_lock` guards where it ends. Who writes holds its lock: see `lasting`."""
+    """An open ledger. Thread-safe; `_lock` guards `end_bytes`. Who writes holds its lock: see `lasting`."""
 
     def __init__(self, fd: int, system: System) -> None:
         self.fd = fd
         self._system = system
         self._lock = threading.Lock()
-        self._end_bytes = 0
+        self.end_bytes = 0
 
     def read(self) -> Told:
         """All of it; what is appended afterwards goes behind. Raises OSError."""
         pieces: list[bytes] = []
-        self._end_bytes = 0
-        while piece := self._system.pread(self.fd, WINDOW_BYTES, self._end_bytes):
+        self.end_bytes = 0
+        while piece := self._system.pread(self.fd, WINDOW_BYTES, self.end_bytes):
             pieces.append(piece)
-            self._end_bytes += len(piece)
+            self.end_bytes += len(piece)
         return decode(b"".join(pieces))
 
     def append(self, record: bytes) -> None:
         """Raises OSError. One that fails leaves a gap, so that what it left cannot spoil the next."""
         with self._lock:
-            offset_bytes = self._end_bytes
-            self._end_bytes += len(record)
+            offset_bytes = self.end_bytes
+            self.end_bytes += len(record)
         write_all(self._system, self.fd, memoryview(record), offset_bytes)
 
     def sync(self) -> None:

@@ -137,11 +137,7 @@ class Multipart:
             found = self._held(key, upload_id)
             if found is not None:
                 return found
-            upload = self._lasting.adopt(key, upload_id, verified=False)
-            try:
-                upload.throw_away()
-            finally:
-                upload.kept.let_go()
+            self._lasting.abort(key, upload_id)
             return None
 
     def scan_uploads(self, prefix: str) -> Iterator[Upload]:
@@ -158,7 +154,13 @@ class Multipart:
 
     def parts(self, key: str, upload_id: str) -> list[Part]:
         """Raises Gone, Refused."""
-        return self._get(key, upload_id).parts()
+        found = self._held(key, upload_id)
+        if found is None:
+            with self._adopting:
+                found = self._held(key, upload_id)
+                if found is None:
+                    return self._lasting.parts(key, upload_id)
+        return found.parts()
 
     def close(self) -> None:
         for upload_id, upload in self._uploads.all():

@@ -9,7 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faults.local_systems import Failing, Mount, Without, files_below, open_descriptors
+from faults.local_systems import Failing, Mount, Watched, Without, files_below, open_descriptors
 from storage_guard.checksum import as_checksum, crc64xz
 from storage_guard.driver import (
     Exists,
@@ -265,6 +265,41 @@ def test_an_id_that_is_none_is_gone_and_leads_nowhere(upload_id: str, tmp_path: 
     driver.close()
     with pytest.raises(Gone):
         driver.put_part("another/key", known, *piece(1))
+
+
+def test_who_looks_at_the_parts_reads_them_once_and_holds_nothing(tmp_path: Path) -> None:
+    first = driver_at(tmp_path)
+    upload_id = first.begin(KEY, META)
+    sent = put(first, upload_id, 1, 2)
+    first.close()
+    before = open_descriptors()
+    system = Watched()
+    driver = LocalDriver(tmp_path, durable=False, system=system)
+    assert list(driver.scan_parts(KEY, upload_id)) == sent
+    assert open_descriptors() == before
+    sent += put(driver, upload_id, 3)
+    assert system.calls.count("preadv") == 2
+    driver.finish_new(KEY, upload_id, sent, META)
+
+
+def test_what_was_seen_of_the_parts_is_forgotten_once_another_took_over(tmp_path: Path) -> None:
+    class Breaking(BytesBody):
+        def windows(self) -> Iterator[memoryview]:
+            yield memoryview(b"half a part")
+            raise KeyboardInterrupt
+
+    first, second = driver_at(tmp_path), driver_at(tmp_path)
+    upload_id = first.begin(KEY, META)
+    one, two = put(first, upload_id, 1, 2)
+    first.close()
+    assert list(first.scan_parts(KEY, upload_id)) == [one, two]
+    with pytest.raises(KeyboardInterrupt):
+        second.put_part(KEY, upload_id, one.slot, Breaking(bytes(PART_BYTES)))
+    second.close()
+    with pytest.raises(Refused, match="part 1 is not here"):
+        first.finish_new(KEY, upload_id, [one, two], META)
+    assert list(first.scan_parts(KEY, upload_id)) == [two]
+    first.abort(KEY, upload_id)
 
 
 # Ends
@@ -607,14 +642,14 @@ def test_an_abort_that_fails_leaves_the_upload_as_it_was(tmp_path: Path) -> None
     for held in (False, True):
         failing = LocalDriver(tmp_path, system=Failing(unlink=errno.EIO))
         if held:
-            failing.scan_parts(KEY, upload_id)
+            put(failing, upload_id, 1)
         with pytest.raises(Refused):
             failing.abort(KEY, upload_id)
         failing.close()
     assert list(driver.scan_parts(KEY, upload_id)) == parts
     driver.close()
     unsynced = LocalDriver(tmp_path, system=Failing(fsync=errno.EIO))
-    unsynced.scan_parts(KEY, upload_id)
+    put(unsynced, upload_id, 1)
     with pytest.raises(Lost):
         unsynced.abort(KEY, upload_id)
     with pytest.raises(Gone):
