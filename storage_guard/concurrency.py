@@ -17,8 +17,8 @@ class Concurrency:
 
     Looks at one epoch after the other: as many answers as there were lanes. As long as an epoch delivers a tenth more
     than the best before it, there is more to be had, and `allowed` grows by half; when growing brought nothing it goes
-    back. A store that says Busy halves it, once for all the requests that were under way at that moment, and is
-    approached again one at a time.
+    back. A store that says Busy halves it, once for all the requests that were under way at that moment; then it comes
+    halfway back with each epoch, stays one below what was too many, and long afterwards tries one more at a time.
     """
 
     def __init__(self, *, most: int = MOST, start: int = START) -> None:
@@ -29,7 +29,7 @@ class Concurrency:
         self._before = self.allowed  # what to go back to
         self._best = 0.0  # bytes a second
         self._climbing = True
-        self._careful = False  # the store said Busy
+        self._too_many: int | None = None  # with so many the store said Busy
         self._busy_since_s = float("-inf")
         self._epochs_since_probe = 0
         self._epoch_began_s: float | None = None
@@ -50,15 +50,18 @@ class Concurrency:
             self._begin_epoch(now_s)
             self._judge(rate)
 
-    def busy(self, sent_s: float, now_s: float) -> None:
-        """The store said Busy to a request that was sent at `sent_s`."""
+    def busy(self, sent_s: float, now_s: float, under_way: int) -> None:
+        """The store said Busy to a request that was sent at `sent_s`; by now so many others are `under_way`."""
         if sent_s < self._busy_since_s:
             return  # it was under way when we slowed down
-        self._busy_since_s = now_s
-        self._careful = True
-        self._climbing = False
-        self.allowed = max(1, self.allowed // 2)
         self._begin_epoch(now_s)
+        if under_way >= self.allowed:
+            return  # those that were too many repeat until enough others have ended: we are slowing down already
+        self._busy_since_s = now_s
+        self._too_many = self.allowed
+        self._climbing = False
+        self._epochs_since_probe = 0
+        self.allowed = max(1, self.allowed // 2)
 
     def idle(self) -> None:
         """Nothing is under way: the time until the next request says nothing about the store."""
@@ -70,8 +73,8 @@ class Concurrency:
         self._answers = self._bytes = 0
 
     def _judge(self, rate: float) -> None:
-        if self._careful:
-            self.allowed = min(self.allowed + 1, self._most)
+        if self._too_many is not None:
+            self._approach(self._too_many)
             return
         if self._climbing:
             if rate > self._best * _BETTER:
@@ -87,6 +90,13 @@ class Concurrency:
             self._best = rate
             self._climbing = True
             self._climb()
+
+    def _approach(self, too_many: int) -> None:
+        self._epochs_since_probe += 1
+        if self.allowed < too_many - 1:
+            self.allowed += (too_many - self.allowed) // 2
+        elif self._epochs_since_probe >= _PROBE_EVERY:
+            self.allowed = min(self.allowed + 1, self._most)
 
     def _climb(self) -> None:
         self._before = self.allowed

@@ -208,7 +208,7 @@ class Lanes(Generic[T]):
         self._held_bytes -= task.held_bytes
         now_s = self._clock.now_s()
         while self._busy:
-            self.concurrency.busy(self._busy.popleft(), now_s)
+            self.concurrency.busy(self._busy.popleft(), now_s, self._under_way)
         if task.error is None and task.size_bytes:
             self.concurrency.done(task.size_bytes, now_s)
         if not self._under_way:

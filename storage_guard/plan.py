@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from storage_guard.body import WINDOW_BYTES
 from storage_guard.model import Limits, MiB, PartSlot
 
 DEFAULT_PART_BYTES = 8 * MiB
@@ -33,9 +34,13 @@ ONE_REQUEST = Plan(None)
 
 
 def usual_part_bytes(size_bytes: int) -> int:
-    """How much of an object of this size to send in one request, if nobody says otherwise: 8 MiB, and of smaller ones
-    less, down to 4 MiB, because an object in few parts uses few connections."""
-    wanted_bytes = -(-size_bytes // MANY_PARTS // MiB) * MiB
+    """How much of an object of this size to send in one request, if nobody says otherwise: 4 to 8 MiB.
+
+    So much that the parts are a multiple of `MANY_PARTS`: those are sent side by side, and one more that is left over
+    at the end would have the link to itself for as long as all of them had it together.
+    """
+    rounds = max(1, -(-size_bytes // (MANY_PARTS * DEFAULT_PART_BYTES)))
+    wanted_bytes = -(-size_bytes // (MANY_PARTS * rounds) // WINDOW_BYTES) * WINDOW_BYTES
     return min(max(wanted_bytes, SMALL_PART_BYTES), DEFAULT_PART_BYTES)
 
 

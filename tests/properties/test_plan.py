@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage_guard.body import WINDOW_BYTES
 from storage_guard.model import GiB, Limits, MiB, TiB
 from storage_guard.plan import ONE_REQUEST, Plan, TooLarge, plan_known, plan_stream, slots, usual_part_bytes
 
@@ -120,13 +121,27 @@ def test_a_streams_parts_double_behind_every_tenth_of_the_parts() -> None:
 @pytest.mark.parametrize(
     ("size_bytes", "part_bytes"),
     [
-        (1, 4 * MiB),
+        (0, 4 * MiB),
+        (17 * MiB, 4 * MiB),
         (64 * MiB, 4 * MiB),
-        (64 * MiB + 1, 5 * MiB),
+        (64 * MiB + 1, 4 * MiB + WINDOW_BYTES),
+        (96 * MiB, 6 * MiB),
         (128 * MiB, 8 * MiB),
+        (128 * MiB + 1, 4 * MiB + WINDOW_BYTES),
+        (136 * MiB, 4 * MiB + WINDOW_BYTES),
+        (256 * MiB, 8 * MiB),
         (TiB, 8 * MiB),
     ],
 )
-def test_smaller_objects_are_cut_smaller_to_use_more_connections(size_bytes: int, part_bytes: int) -> None:
+def test_an_object_is_cut_into_rounds_of_sixteen_parts_of_four_to_eight_mib(size_bytes: int, part_bytes: int) -> None:
     assert usual_part_bytes(size_bytes) == part_bytes
-    assert plan_known(size_bytes, FIT, part_bytes=None, multipart_from_bytes=1) == Plan(part_bytes)
+    assert plan_known(size_bytes, FIT, part_bytes=None, multipart_from_bytes=0) == Plan(part_bytes)
+
+
+@given(size_bytes=st.integers(64 * MiB, 2 * GiB))
+def test_no_part_is_left_over_behind_the_last_round(size_bytes: int) -> None:
+    part_bytes = usual_part_bytes(size_bytes)
+    assert part_bytes % WINDOW_BYTES == 0
+    parts = -(-size_bytes // part_bytes)
+    rounds = -(-parts // 16)
+    assert 16 * rounds * (part_bytes - WINDOW_BYTES) < size_bytes <= 16 * rounds * part_bytes

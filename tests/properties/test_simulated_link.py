@@ -1,0 +1,155 @@
+"""A large object takes hardly longer than the link must: the engine itself, on links of many kinds, in virtual time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from properties.simulated_link import Link, LinkCrew, Road, create
+from storage_guard import signals
+from storage_guard.concurrency import MOST
+from storage_guard.lanes import Task
+from storage_guard.model import GiB, KiB, Limits, MiB, TiB
+
+MB = 1e6
+S3 = Limits(5 * GiB, 5 * MiB, 5 * GiB, 10_000, 5 * TiB)
+OSS = Limits(5 * GiB, 100 * KiB, 5 * GiB, 10_000, 48 * TiB)
+LIMITS = {"S3": S3, "OSS": OSS}
+NEAR = Road(0.001, 500 * MB, 1000 * MB)
+USUAL = Road(0.030, 40 * MB, 400 * MB)
+FAR = Road(0.150, 5 * MB, 60 * MB)
+HOME = Road(0.080, 12 * MB, 12 * MB)
+ROADS = {"near": NEAR, "usual": USUAL, "far": FAR, "home": HOME}
+SIZES_MIB = (64, 256, 1024)
+
+
+def ratio(road: Road, size_bytes: int, limits: Limits) -> float:
+    """How much longer `create` takes than it must."""
+    link = Link(road)
+    create(link, size_bytes, limits)
+    return link.now_s() / road.least_s(size_bytes, MOST)
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("road", ROADS)
+def test_a_large_object_takes_at_most_a_tenth_longer_than_it_must(
+    road: str, limits: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ratios = {size: ratio(ROADS[road], size * MiB, LIMITS[limits]) for size in SIZES_MIB}
+    with capsys.disabled():
+        print(f"\n  {road}, limits of {limits}: " + ", ".join(f"{size} MiB {r:.3f}" for size, r in ratios.items()))
+    assert max(ratios.values()) <= 1.10
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_no_size_in_between_is_much_worse(road: str) -> None:
+    ratios = {size: ratio(ROADS[road], size * MiB, OSS) for size in (65, 72, 100, 129, 136, 150, 200, 257, 300, 500)}
+    assert max(ratios.values()) <= 1.20, ratios
+
+
+def some_roads(count: int) -> Iterator[Road]:
+    """Any latency from 1 to 200 ms, 2 to 500 MB/s a connection, and links as wide as 1 to 16 connections: as many as
+    there are at first."""
+    chance = random.Random(7)
+    for _ in range(count):
+        connection_rate = 10 ** chance.uniform(0.3, 2.7) * MB
+        yield Road(10 ** chance.uniform(-3, -0.7), connection_rate, connection_rate * 16 ** chance.random())
+
+
+@pytest.mark.parametrize("size_mib", SIZES_MIB)
+def test_nor_is_any_link_that_the_first_connections_fill(size_mib: int, capsys: pytest.CaptureFixture[str]) -> None:
+    ratios = [ratio(road, size_mib * MiB, OSS) for road in some_roads(12)]
+    with capsys.disabled():
+        print(f"\n  {size_mib} MiB on {len(ratios)} links: at worst {max(ratios):.3f}")
+    assert max(ratios) <= 1.20
+
+
+@pytest.mark.parametrize(
+    "road", [Road(0.030, 40 * MB, 2000 * MB), Road(0.005, 20 * MB, 1000 * MB)], ids=["30 ms", "5 ms"]
+)
+def test_a_link_that_takes_more_connections_is_found_out(road: Road) -> None:
+    link = Link(road)
+    create(link, 8 * GiB, OSS)
+    assert link.now_s() <= 1.25 * road.least_s(8 * GiB, MOST)
+    assert link.most_open > 3 * 16
+
+
+@pytest.mark.parametrize("connections", [4, 10, 20, 40])
+@pytest.mark.parametrize(
+    "road", [Road(0.030, 40 * MB, 4000 * MB), Road(0.005, 20 * MB, 300 * MB)], ids=["wide", "narrow"]
+)
+def test_a_store_that_serves_so_many_and_no_more_is_approached_and_not_stormed(road: Road, connections: int) -> None:
+    road = Road(road.latency_s, road.connection_rate, road.total_rate, connections)
+    best_s = min(_took_s(road, in_flight) for in_flight in (connections, connections - 1))
+    link = Link(road)
+    driver = create(link, 2 * GiB, OSS)
+    assert link.now_s() <= 1.3 * best_s
+    assert link.answers_busy <= max(80, len(driver.part_sizes) // 2)
+    near_s = sum(seconds for count, seconds in link.open_s.items() if count <= connections)
+    assert near_s >= 0.8 * link.now_s()
+
+
+def _took_s(road: Road, in_flight: int) -> float:
+    link = Link(road)
+    create(link, 2 * GiB, OSS, in_flight=in_flight)
+    return link.now_s()
+
+
+def test_a_link_of_one_connection_is_used_by_one_at_a_time_without_threads() -> None:
+    link = Link(USUAL)
+    create(link, 64 * MiB, OSS, in_flight=1)
+    assert link.most_open == 1
+    # begin and finish, the look before either of begin and the last part, and 16 parts
+    assert link.now_s() == pytest.approx(64 * MiB / (40 * MB) + 20 * 0.030)
+
+
+# The instrument
+
+
+def test_the_same_link_takes_the_same_time_every_time() -> None:
+    road = Road(0.030, 40 * MB, 4000 * MB, 10)
+    took = set[float]()
+    for _ in range(3):
+        link = Link(road, seed=1)
+        create(link, 256 * MiB, OSS)
+        took.add(link.now_s())
+    assert len(took) == 1
+
+
+def test_requests_share_the_link_fairly_and_pay_their_latency_each() -> None:
+    link = Link(Road(1.0, 10.0, 25.0))
+    ends: dict[int, float] = {}
+
+    def send(size_bytes: int) -> None:
+        link.request(size_bytes)
+        ends[size_bytes] = link.now_s()
+
+    crew = LinkCrew[None](link)
+    for size_bytes in (20, 50, 100):
+        crew.start(Task(partial(send, size_bytes), size_bytes))
+    assert crew.next_done()[0].size_bytes == 20
+    assert len(crew.join()) == 2
+    # Three share 25 until 20 bytes are through; then each has its 10.
+    first_s = 1 + 20 / (25 / 3)
+    assert ends == pytest.approx({20: first_s, 50: first_s + 3, 100: first_s + 8})
+
+
+def test_a_task_that_fails_hands_its_error_on_and_a_store_that_is_full_says_busy() -> None:
+    link = Link(Road(1.0, 10.0, 10.0, connections=1))
+    crew = LinkCrew[None](link)
+    crew.start(Task(lambda: link.request(20), 20))
+    crew.start(Task(lambda: link.request(20), 20))
+    task, _ = crew.next_done()
+    assert isinstance(task.error, signals.Busy)
+    assert link.now_s() == 1.0
+    assert crew.next_done()[0].error is None
+    assert link.now_s() == 3.0
+    assert link.answers_busy == 1
+
+
+def test_waiting_for_nobody_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="for nothing"):
+        Link(USUAL).wait()
