@@ -64,6 +64,7 @@ class Creation(Resolver):
 
     def create(self, write: Write) -> Receipt:
         """Run to the verdict; what interrupts it after a commit was sent carries a ticket."""
+        self.patience.progress()  # a source may have taken its time until here
         with self.interruptible():
             write = self.run(write)
         return self.end(write)
@@ -79,12 +80,14 @@ class Creation(Resolver):
 
     def end(self, write: Write) -> Receipt:
         """Behind the verdict: clean up, and put it into words."""
+        in_doubt = write.verdict in (Verdict.UNKNOWN, Verdict.UNSYNCED)
         try:
-            if not (write.verdict in (Verdict.NOT_WRITTEN, Verdict.UNKNOWN) and self._keeps_upload()):
+            if not ((in_doubt or write.verdict is Verdict.NOT_WRITTEN) and self._keeps_upload(in_doubt=in_doubt)):
                 self._clean_up(tries=_ABORT_TRIES)
-            self._close_diary()
+            self._close_diary(in_doubt=in_doubt)
         except BaseException as exc:
             self._note_upload("aborting it was interrupted")
+            self._diary.left()
             self._tell(exc, in_doubt=write.verdict not in (Verdict.NOT_WRITTEN, Verdict.EXISTS))
             raise
         if write.verdict is not Verdict.NOT_WRITTEN:
@@ -99,30 +102,34 @@ class Creation(Resolver):
                 self._sending.stop()
         except BaseException:  # noqa: BLE001 - a second Ctrl-C; the first is on its way already
             self.notes.append("some of its parts may still be on their way")
-        if write is not None and write.in_doubt:
-            self._note_upload("it may be wanted to settle")
-            self._close_diary()
-            self._tell(exc, in_doubt=True)
-            return
         if write is not None and write.doing is Doing.BEGIN and self.upload_id is None:
             self._note_lost_upload()
+        if write is not None and write.in_doubt:
+            if not self._keeps_upload(in_doubt=True):
+                self._note_upload("it may be wanted to settle")
+            self._close_diary(in_doubt=True)
+            self._tell(exc, in_doubt=True)
+            return
         try:
-            if not self._keeps_upload():
+            if not self._keeps_upload(in_doubt=False):
                 self._clean_up(tries=1)
         except BaseException:  # noqa: BLE001 - a second Ctrl-C; the first is on its way already
             self._note_upload("aborting it was interrupted")
-        self._close_diary()
+        self._close_diary(in_doubt=False)
         self._tell(exc, in_doubt=False)
 
-    def _keeps_upload(self) -> bool:
+    def _keeps_upload(self, *, in_doubt: bool) -> bool:
         """Whether the upload is left for another `create` to go on with."""
-        if self.upload_id is None or not self._diary.resumable or isinstance(self.trouble, SourceChanged):
+        if self.upload_id is None or not self._diary.resumable:
             return False
+        if not in_doubt and isinstance(self.trouble, SourceChanged | signals.Gone):
+            return False  # nobody has that data any more, or there is no upload
         self._note_upload("create with resume=True, the same key and the same data goes on with it")
         return True
 
-    def _close_diary(self) -> None:
-        if self.upload_id is None:
+    def _close_diary(self, *, in_doubt: bool) -> None:
+        # In doubt another `create` needs to know our id, or it would take our object for another's.
+        if self.upload_id is None and not (in_doubt and self._diary.resumable):
             self._diary.closed()
         else:
             self._diary.left()
@@ -190,10 +197,17 @@ class Creation(Resolver):
         self._diary.begun(self.upload_id)
         self.patience.progress()
 
-    def go_on(self, upload_id: str, have: Iterable[Part]) -> None:
-        """Take over an upload that another process has left, with the parts it has."""
+    def go_on(self, upload_id: str, have: Iterable[Part], write: Write) -> Receipt:
+        """Take over an upload that another process has left, with the parts it has, and run to the verdict."""
         self.upload_id = upload_id
-        self.sending(have)
+        with self.interruptible():
+            self.write = write
+            self.sending(have)
+            glance = self.target.glance()
+        if not glance.taken:
+            return self.create(write)
+        self.seen = glance.seen
+        return self.create(outcome.step(write, glance.answer))
 
     def sending(self, have: Iterable[Part] = ()) -> Sending:
         """The parts of the open upload."""
@@ -356,4 +370,4 @@ class PushedCreation(Creation):
             if self._sending is not None:
                 self._sending.stop()
         self._clean_up(tries=_ABORT_TRIES)
-        self._close_diary()
+        self._close_diary(in_doubt=False)

@@ -162,6 +162,7 @@ class Sending:
                 return self.finish()
             if not self.offer(piece):
                 return self.finish()
+            del piece  # or its bytes are held while the next ones are read
 
     def offer(self, piece: Piece) -> bool:
         """Send one part, when there is room; False if there is no use in it any more: `finish` tells why."""
@@ -223,9 +224,11 @@ class Sending:
         while True:
             sent_s = self._clock.now_s()
             try:
-                return piece.send(
+                part = piece.send(
                     self._driver, self._key, self._upload_id, lambda done: self._watch(piece.slot.number, done)
                 )
+                patience.progress()
+                return part
             except DataFailed as failed:
                 raise PartFailed(Answer.REFUSED, failed.trouble) from failed
             except signals.Signal as signal:
