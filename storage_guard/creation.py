@@ -129,7 +129,7 @@ class Creation(Resolver):
 
     def _close_diary(self, *, in_doubt: bool) -> None:
         # In doubt another `create` needs to know our id, or it would take our object for another's.
-        if self.upload_id is None and not (in_doubt and self._diary.resumable):
+        if self.upload_id is None and not (in_doubt and self._diary.knows_id):
             self._diary.closed()
         else:
             self._diary.left()

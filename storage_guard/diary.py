@@ -9,10 +9,18 @@ from __future__ import annotations
 class Diary:
     """Of one write. Writes nothing itself, which is enough where an upload dies with its process."""
 
-    resumable = False
-
     def __init__(self) -> None:
         self.notes: list[str] = []
+
+    @property
+    def resumable(self) -> bool:
+        """Whether another `create` would find the upload."""
+        return False
+
+    @property
+    def knows_id(self) -> bool:
+        """Whether another `create` would take our write id."""
+        return False
 
     def begun(self, upload_id: str) -> None:
         """An upload was opened."""

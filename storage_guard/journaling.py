@@ -39,12 +39,20 @@ class SweepDiary(Diary):
 class ResumeDiary(Diary):
     """For an upload that another `create` can go on with. `held` is claimed already."""
 
-    resumable = True
-
     def __init__(self, held: Held, entry: Entry) -> None:
         super().__init__()
         self._held = held
         self._entry = entry
+
+    @property
+    def resumable(self) -> bool:
+        written = self._held.entry
+        return written is not None and written.upload_id == self._entry.upload_id
+
+    @property
+    def knows_id(self) -> bool:
+        written = self._held.entry
+        return written is not None and written.write_id == self._entry.write_id
 
     def begun(self, upload_id: str) -> None:
         self._entry = replace(self._entry, upload_id=upload_id, committing=False)

@@ -126,7 +126,7 @@ class Write:
     @property
     def in_doubt(self) -> bool:
         """Whether ours may be there, or may yet appear, if nobody asks any further."""
-        return (self.begun or not self.multipart) and self.doing is not Doing.PARTS
+        return self.suspect or ((self.begun or not self.multipart) and self.doing is not Doing.PARTS)
 
 
 @cache

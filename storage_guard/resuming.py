@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from storage_guard import outcome, signals
 from storage_guard.checksum import RunningCrc64
 from storage_guard.creation import Creation
-from storage_guard.errors import NotWritten
+from storage_guard.errors import NotWritten, SourceChanged
 from storage_guard.journal import Entry, Held, Journal, JournalError, SourceIdentity, options_digest
 from storage_guard.journaling import ResumeDiary
 from storage_guard.model import Capabilities, Guarantee, Part, PartSlot, Receipt
@@ -18,6 +19,8 @@ from storage_guard.policy import Policy, Wanted
 from storage_guard.retry import Patience
 from storage_guard.sending import Progress
 from storage_guard.source import FileSource, Source
+
+_ABORT_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,23 @@ class Resumable:
         if not self._fits(left):
             return self.begin(held, self.wanted, self._throw_away(left))
         mine = replace(self, wanted=replace(self.wanted, write_id=left.write_id), part_bytes=left.part_bytes)
-        have = mine.parts_of(left)
-        if have is None:
+        found = mine.parts_of(left)
+        if found is None:
             # Aborted by somebody, or finished by who died. With the same id it is safe to begin anew.
             return mine.begin(held, mine.wanted, suspect=left.committing)
+        try:
+            have = mine.ours_of(found)
+        except SourceChanged as exc:
+            exc.add_note(self._throw_away(left))
+            raise
+        if left.committing and len(have) < len(list(mine.slots())):
+            # Behind a finish not every store takes parts. If there are parts that are not of our data, this is another
+            # write; if the store has lost some, that finish was ours.
+            note = self._throw_away(left)
+            another = len(have) < len(found)
+            return self.begin(held, self.wanted, note) if another else mine.begin(held, mine.wanted, note, suspect=True)
         write = outcome.go_on(committing=left.committing, if_exists=self.wanted.if_exists, named=self.wanted.named)
-        creation = mine.creation(ResumeDiary(held, left))
-        with creation.interruptible():
-            creation.go_on(left.upload_id, have)
-        return creation.create(write)
+        return mine.creation(ResumeDiary(held, left)).go_on(left.upload_id, have, write)
 
     def begin(self, held: Held, wanted: Wanted, note: str = "", *, suspect: bool = False) -> Receipt:
         """Open an upload of our own; `suspect`: a finish of an earlier one may have landed."""
@@ -105,18 +116,38 @@ class Resumable:
         )
 
     def _throw_away(self, left: Entry) -> str:
-        """Abort an upload of other data; a note about it."""
+        """Abort an upload of other data; a note about it. What cannot be aborted is left to a sweep."""
         what = f"upload {left.upload_id} of {self.wanted.key!r}, left of other data or with other options,"
+        trouble = self._abort(left)
+        if trouble is None:
+            return f"{what} was thrown away"
         try:
-            self.policy.access.driver.abort(left.key, left.upload_id)
-        except signals.Gone:
-            return f"{what} was gone already"
-        except signals.Signal as signal:
-            return f"{what} is left open: aborting it failed: {signal}"
-        return f"{what} was thrown away"
+            Journal(self.policy.journal_folder()).add(replace(left, source=None)).release()
+        except JournalError as exc:
+            return f"{what} is left open, and no sweep will find it: aborting it failed: {trouble}; {exc}"
+        return f"{what} is left open, for a sweep: aborting it failed: {trouble}"
+
+    def _abort(self, left: Entry) -> signals.Signal | None:
+        """Why it could not be done."""
+        trouble: signals.Signal | None = None
+        for _ in range(_ABORT_TRIES):
+            try:
+                self.policy.access.driver.abort(left.key, left.upload_id)
+            except signals.Gone:
+                return None
+            except signals.Signal as signal:
+                trouble = signal
+                if not (isinstance(signal, signals.Busy | signals.Lost) and self.patience.wait()):
+                    break
+            else:
+                return None
+        return trouble
+
+    def slots(self) -> Iterator[PartSlot]:
+        return slots(self.identity.size_bytes, self.part_bytes)
 
     def parts_of(self, left: Entry) -> list[Part] | None:
-        """The parts that the store has, and that are of our data; None if it does not know the upload."""
+        """The parts that the store has; None if it does not know the upload."""
         driver = self.policy.access.driver
 
         def ask() -> list[Part] | None:
@@ -126,10 +157,18 @@ class Resumable:
                 return None
 
         sentence = f"{self.wanted.key!r} was not written: its open upload could not be looked at"
-        found = self.policy.access.patiently(ask, sentence, key=self.wanted.key)
-        if found is None:
-            return None
-        ours = {slot.number: slot for slot in slots(self.identity.size_bytes, left.part_bytes)}
+        try:
+            return self.policy.access.patiently(ask, sentence, key=self.wanted.key)
+        except BaseException as exc:
+            exc.add_note(
+                f"upload {left.upload_id} of {self.wanted.key!r} is left as it was: create with resume=True, the same "
+                "key and the same data goes on with it"
+            )
+            raise
+
+    def ours_of(self, found: Sequence[Part]) -> list[Part]:
+        """Those of our data."""
+        ours = {slot.number: slot for slot in self.slots()}
         return [
             replace(part, slot=ours[part.slot.number])
             for part in found

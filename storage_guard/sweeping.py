@@ -62,7 +62,7 @@ class _Broom:
     def sweep_ours(self, held: Held) -> None:
         """An upload whose process is dead. The journal forgets it once the store has."""
         entry = held.entry
-        if entry is None or entry.started > self._before:
+        if entry is None or entry.started > self._before or not entry.key.startswith(self._access.prefix):
             return
         key = entry.key.removeprefix(self._access.prefix)
         if not entry.upload_id:
@@ -72,7 +72,7 @@ class _Broom:
 
     def sweep_named(self, upload: Upload) -> None:
         """An upload that may be somebody's: its age is that of its newest part."""
-        full_key = self._access.full(upload.key)
+        full_key = self._access.prefix + upload.key  # unchecked: another program may use keys that we would not
         try:
             newest = self._newest(full_key, upload)
         except StorageGuardError as exc:
