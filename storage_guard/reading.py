@@ -9,45 +9,57 @@ from dataclasses import replace
 from storage_guard import names, signals
 from storage_guard.access import Access
 from storage_guard.answers import asked_s
-from storage_guard.errors import ObjectNotFound
-from storage_guard.model import MiB, ObjectInfo, Prefix
+from storage_guard.errors import ObjectChanged
+from storage_guard.model import ObjectInfo, Prefix
+from storage_guard.ranges import Pinned, filled, piece_bytes, pin
+from storage_guard.sending import Bounds
 from storage_guard.translate import as_error
 
-STREAM_BYTES = 4 * MiB
 
-
-def read(access: Access, key: str, start: int, stop: int | None, etag: str | None) -> bytes:
-    full_key = access.full(key)
+def read(access: Access, bounds: Bounds, key: str, start: int, stop: int | None, *, etag: str | None) -> bytes:
+    """What fits into one piece costs one request. Of a larger object that is not pinned, the first piece is fetched
+    a second time: nothing tells whether it was of the object that is pinned then."""
     end = sys.maxsize if stop is None else stop
     _check_range(start, end)
-    return access.patiently(
-        lambda: access.driver.read(full_key, start, end, etag), f"{key!r} could not be read", key=key
-    )
+    first_stop = min(end, start + piece_bytes(bounds))
+    first = _first(access, key, start, first_stop, etag)
+    if len(first) < first_stop - start or first_stop == end:
+        return first
+    info, pinned = pin(access, bounds, key)
+    end = min(end, info.size_bytes)
+    if etag is None:
+        del first
+        return pinned.read(start, max(start, end))
+    if info.etag != etag:
+        raise ObjectChanged(f"{key!r} could not be read ({access.url}): another object is there now", key=key)
+    return first if end <= first_stop else _continued(first, pinned, first_stop, end)
 
 
-def stream(access: Access, key: str, start: int, stop: int | None) -> Iterator[bytes]:
+def _first(access: Access, key: str, start: int, stop: int, etag: str | None) -> bytes:
     full_key = access.full(key)
+
+    def ask() -> bytes:
+        piece = access.driver.read(full_key, start, stop, etag)
+        if len(piece) > stop - start:
+            raise signals.Lost(f"{len(piece)} bytes came where {stop - start} were asked for")
+        return piece
+
+    return access.patiently(ask, f"{key!r} could not be read", key=key)
+
+
+def _continued(first: bytes, pinned: Pinned, start: int, stop: int) -> bytes:
+    def fill(view: memoryview) -> None:
+        view[: len(first)] = first
+        with view[len(first) :] as rest:
+            pinned.read_into(start, rest)
+
+    return filled(len(first) + stop - start, fill)
+
+
+def stream(access: Access, bounds: Bounds, key: str, start: int, stop: int | None) -> Iterator[bytes]:
     _check_range(start, sys.maxsize if stop is None else stop)
-    failed = f"{key!r} could not be read"
-    info = access.patiently(lambda: access.driver.head(full_key), failed, key=key)
-    if info is None:
-        raise ObjectNotFound(f"{key!r} is not in {access.url}", key=key)
-    end = info.size_bytes if stop is None else min(stop, info.size_bytes)
-    return _pinned(access, key, full_key, range(start, end, STREAM_BYTES), info.etag)
-
-
-def _pinned(access: Access, key: str, full_key: str, starts: range, etag: str) -> Iterator[bytes]:
-    failed = f"{key!r} could not be read"
-    for start in starts:
-        stop = min(start + STREAM_BYTES, starts.stop)
-
-        def window(start: int = start, stop: int = stop) -> bytes:
-            piece = access.driver.read(full_key, start, stop, etag)
-            if len(piece) != stop - start:
-                raise signals.Lost(f"{len(piece)} bytes came where {stop - start} were asked for")
-            return piece
-
-        yield access.patiently(window, failed, key=key)
+    info, pinned = pin(access, bounds, key)
+    return pinned.stream(start, info.size_bytes if stop is None else min(stop, info.size_bytes))
 
 
 def scan(access: Access, prefix: str, delimiter: str, start_after: str) -> Iterator[ObjectInfo | Prefix]:

@@ -231,16 +231,26 @@ class Store:
     def read(self, key: str, start: int = 0, stop: int | None = None, *, etag: str | None = None) -> bytes:
         """The bytes from `start` up to, not including, `stop` (None: the end). `etag` pins the object.
 
-        Raises ObjectNotFound, ObjectChanged, InvalidKey, AccessDenied, StoreUnavailable.
+        All are of one object. Up to 4 MiB they cost one request; more are fetched in pieces of 4 MiB, side by side,
+        and if the object is replaced meanwhile, that is ObjectChanged. A larger object costs a look at its size too,
+        and without an etag its first piece is fetched twice. Memory: what is returned, and
+        `min(in_flight * 4 MiB, memory_bytes)`.
+
+        Raises ObjectNotFound, ObjectChanged, InvalidKey, AccessDenied, StoreUnavailable; ValueError for a range that
+        is none.
         """
-        return reading.read(self._access, key, start, stop, etag)
+        return reading.read(self._access, self._policy.bounds, key, start, stop, etag=etag)
 
     def stream(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The same bytes in pieces of 4 MiB, all of one object: if it is replaced meanwhile, ObjectChanged.
+        """The same bytes in pieces of 4 MiB, in order, all of one object: if it is replaced meanwhile, ObjectChanged.
 
-        Raises as `read` does, when called or between pieces.
+        Pieces are fetched side by side, ahead of the caller, who may take as long as it likes. Memory: the piece that
+        the caller has, and `min(in_flight * 4 MiB, memory_bytes)`. Close the iterator, or drop it, to stop early:
+        what is under way then is waited for.
+
+        Raises as `read` does, when called or between pieces, and as soon as a piece is known to fail.
         """
-        return reading.stream(self._access, key, start, stop)
+        return reading.stream(self._access, self._policy.bounds, key, start, stop)
 
     def scan(self, prefix: str = "", *, delimiter: str = "", start_after: str = "") -> Iterator[ObjectInfo | Prefix]:
         """Objects whose key begins with `prefix`, in the order of their UTF-8 bytes, after `start_after`.

@@ -115,12 +115,12 @@ TABLE = (
         "test_a_new_life_between_the_look_and_the_removal_is_not_taken",
     ),
     Planted(
-        "a stream is not pinned",
-        "storage_guard.reading",
-        "            piece = access.driver.read(full_key, start, stop, etag)",
-        "            piece = access.driver.read(full_key, start, stop, None)",
-        BAD,
-        "test_an_object_replaced_midway_is_an_error_and_not_a_mix",
+        "pieces are not pinned",
+        "storage_guard.ranges",
+        "driver.read(pinned.full_key, start, stop, pinned.etag)",
+        "driver.read(pinned.full_key, start, stop, None)",
+        "faults/test_read_faults.py",
+        "test_an_object_replaced_between_any_two_requests_is_an_error_or_whole_and_never_a_mix",
     ),
     Planted(
         "nobody looks whether a file changed",

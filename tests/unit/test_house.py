@@ -75,7 +75,8 @@ MAY = {
     "storage_guard/concurrency.py": Room(pure=True),
     "storage_guard/lanes.py": Room("clock concurrency"),
     "storage_guard/access.py": Room("answers clock driver model names retry signals translate"),
-    "storage_guard/reading.py": Room("access answers errors model names signals translate"),
+    "storage_guard/ranges.py": Room("access answers concurrency errors lanes model sending signals translate"),
+    "storage_guard/reading.py": Room("access answers errors model names ranges sending signals translate"),
     "storage_guard/removal.py": Room("access answers errors signals translate"),
     "storage_guard/resolve.py": Room(
         "answers checksum clock driver errors model outcome retry signals ticket translate"
