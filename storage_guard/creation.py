@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator
 from functools import partial
 
 from storage_guard import answers, outcome, signals
@@ -197,7 +197,7 @@ class Creation(Resolver):
         self._diary.begun(self.upload_id)
         self.patience.progress()
 
-    def go_on(self, upload_id: str, have: Iterable[Part], write: Write) -> Receipt:
+    def go_on(self, upload_id: str, have: Collection[Part], write: Write) -> Receipt:
         """Take over an upload that another process has left, with the parts it has, and run to the verdict."""
         self.upload_id = upload_id
         with self.interruptible():
@@ -209,10 +209,10 @@ class Creation(Resolver):
         self.seen = glance.seen
         return self.create(outcome.step(write, glance.answer))
 
-    def sending(self, have: Iterable[Part] = ()) -> Sending:
+    def sending(self, have: Collection[Part] = ()) -> Sending:
         """The parts of the open upload."""
         if self._sending is None:
-            self._tally.anew()
+            self._tally.anew(have)
             self._sending = Sending(
                 self.target.driver,
                 self.target.full_key,

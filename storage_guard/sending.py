@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from storage_guard import answers, signals
@@ -45,11 +45,13 @@ class Tally:
         self._sum_bytes = 0
         self._told_bytes = -1
 
-    def anew(self) -> None:
-        """All requests are made again. What was told is not taken back."""
+    def anew(self, have: Collection[Part] = ()) -> None:
+        """All requests are made again, but for the parts that the store has. What was told is not taken back."""
         with self._lock:
-            self._done.clear()
-            self._sum_bytes = 0
+            self._done = {part.slot.number: part.slot.size_bytes for part in have}
+            self._sum_bytes = sum(self._done.values())
+        if have:
+            self.watch(0, 0)  # no request has this number: it tells of what is there
 
     def watch(self, number: int, done_bytes: int) -> None:
         """Request `number` has done so much. Raises what the caller's function raises."""
@@ -82,7 +84,7 @@ class _Arrived:
     """What the requests brought. Apart from `Sending`, because a cycle of references would keep the caller's buffer
     exported until the next garbage collection."""
 
-    def __init__(self, have: Iterable[Part], patience: Patience) -> None:
+    def __init__(self, have: Collection[Part], patience: Patience) -> None:
         self.parts = {part.slot.number: part for part in have}
         self.rival: Glance | None = None
         self.looking = False
@@ -116,7 +118,7 @@ class Sending:
         bounds: Bounds,
         tally: Tally,
         look: Look,
-        have: Iterable[Part] = (),
+        have: Collection[Part] = (),
     ) -> None:
         self.trouble: BaseException | None = None
         self.rival: Glance | None = None
