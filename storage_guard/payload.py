@@ -125,7 +125,7 @@ class KnownData(Payload):
         return _KnownPieces(self._size_bytes, self._part_bytes or self._size_bytes, self._source.held_bytes, self._cut)
 
     def _cut(self, slot: PartSlot) -> Callable[[Driver, str, str, Watch], Part]:
-        return _sender(slot, self._source.take(slot.offset_bytes, slot.size_bytes))
+        return sender(slot, self._source.take(slot.offset_bytes, slot.size_bytes))
 
     def digest(self) -> tuple[int, int]:
         return self._source.digest()
@@ -217,21 +217,29 @@ class _StreamPieces(Pieces):
         self._number += 1
         slot = PartSlot(self._number, self._offset_bytes, body.size_bytes)
         self._offset_bytes += body.size_bytes
-        return Piece(slot, body.size_bytes, self._ended, _sender(slot, body))
+        return Piece(slot, body.size_bytes, self._ended, sender(slot, body))
 
 
 class CopyPayload(Payload):
     """Another object of the same service, which copies it itself. `part_bytes` None: in one request.
 
-    `known` is the size and CRC-64/XZ of the source where they can be had without reading it.
+    `means` gives the trouble that a signal is, where it is about the source: it ends the write like trouble of a
+    caller's data, and the verdict raises it. None for a signal that is about the write.
+    `known` is the size and CRC-64/XZ of the source, None where nobody wants them so much as to read it.
     """
 
     def __init__(
-        self, source: ObjectRef, size_bytes: int, part_bytes: int | None, known: Callable[[], tuple[int, int] | None]
+        self,
+        source: ObjectRef,
+        size_bytes: int,
+        part_bytes: int | None,
+        means: Callable[[signals.Signal], Exception | None],
+        known: Callable[[], tuple[int, int] | None],
     ) -> None:
         self._source = source
         self._size_bytes = size_bytes
         self._part_bytes = part_bytes
+        self._means = means
         self._known = known
 
     @property
@@ -245,7 +253,7 @@ class CopyPayload(Payload):
     def put(self, driver: Driver, key: str, meta: WriteMeta, watch: Watch) -> ObjectInfo:
         _told(watch, 0)
         # That it is done is told when it is certain: what the caller's function raises must not hide a copy.
-        return driver.copy_new(self._source, key, meta)
+        return self._asked(lambda: driver.copy_new(self._source, key, meta))
 
     def pieces(self) -> Pieces:
         return _KnownPieces(self._size_bytes, self._part_bytes or self._size_bytes, lambda _: 0, self._cut)
@@ -253,11 +261,20 @@ class CopyPayload(Payload):
     def _cut(self, slot: PartSlot) -> Callable[[Driver, str, str, Watch], Part]:
         def send(driver: Driver, key: str, upload_id: str, watch: Watch) -> Part:
             _told(watch, 0)
-            part = driver.copy_part(key, upload_id, slot, self._source, slot.offset_bytes)
+            part = self._asked(lambda: driver.copy_part(key, upload_id, slot, self._source, slot.offset_bytes))
             _told(watch, slot.size_bytes)
             return part
 
         return send
+
+    def _asked(self, request: Callable[[], _T]) -> _T:
+        try:
+            return request()
+        except signals.Definite as signal:
+            trouble = self._means(signal)
+            if trouble is None:
+                raise
+            raise DataFailed(trouble) from signal
 
     def digest(self) -> tuple[int, int] | None:
         return self._known()
@@ -270,7 +287,9 @@ def _told(watch: Watch, done_bytes: int) -> None:
         raise DataFailed(exc) from exc
 
 
-def _sender(slot: PartSlot, body: Body) -> Callable[[Driver, str, str, Watch], Part]:
+def sender(slot: PartSlot, body: Body) -> Callable[[Driver, str, str, Watch], Part]:
+    """What sends `body` as the part `slot`, for a `Piece`."""
+
     def send(driver: Driver, key: str, upload_id: str, watch: Watch) -> Part:
         return _watched(body, watch, lambda body: driver.put_part(key, upload_id, slot, body))
 

@@ -95,6 +95,14 @@ MAY = {
         "access clock creation driver errors model names outcome plan policy reading removal resolve retry sending "
         "source ticket"
     ),
+    "storage_guard/schemes.py": Room("driver"),
+    "storage_guard/remote.py": Room(
+        "access answers body checksum driver errors model payload plan retry signals translate"
+    ),
+    "storage_guard/copying.py": Room(
+        "access checksum creation driver errors model names outcome payload plan policy remote removal schemes sending "
+        "signals store"
+    ),
     "storage_guard/compression.py": Room(),
     "storage_guard/registry.py": Room("store"),
     "storage_guard/__init__.py": Room("errors model registry retry store"),

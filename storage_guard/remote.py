@@ -1,0 +1,291 @@
+"""Another object as data: read through its own store, pinned, and asked for again until that store gives it.
+
+Memory: all of a body of up to `BLOCK_BYTES`, and two such blocks of a larger one, one being sent and one being read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from storage_guard import signals
+from storage_guard.access import Access
+from storage_guard.answers import asked_s
+from storage_guard.body import WINDOW_BYTES, Body, WatchedBody
+from storage_guard.checksum import RunningCrc64, as_checksum
+from storage_guard.driver import Driver
+from storage_guard.errors import ChecksumMismatch, ObjectNotFound, SourceChanged
+from storage_guard.model import Checksum, MiB, ObjectInfo, ObjectRef, Part, PartSlot, WriteMeta
+from storage_guard.payload import DataFailed, Payload, Piece, Pieces, Watch
+from storage_guard.plan import slots
+from storage_guard.retry import Patience
+from storage_guard.translate import as_error
+
+_T = TypeVar("_T")
+BLOCK_BYTES = 8 * MiB
+"""How much of the source is asked for at once: one request for most parts."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """The source of a copy, as it was when it was looked at: anything else at its key is another object.
+
+    `failed` begins every error about it: it names the copy that was not written. `deadline_s`: its store is given up
+    when it has not answered for so long.
+    """
+
+    access: Access
+    key: str
+    full_key: str
+    info: ObjectInfo
+    failed: str
+    deadline_s: float
+
+    @property
+    def where(self) -> str:
+        """The source, for people."""
+        return f"the source {self.key!r} in {self.access.url}"
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The source for a service that copies by itself: this life of it, and no other."""
+        return ObjectRef(
+            self.access.driver.location, self.full_key, version_id=self.info.version_id, etag=self.info.etag
+        )
+
+    @property
+    def crc(self) -> int | None:
+        """The CRC-64/XZ of all the bytes, where the source's store knows it."""
+        checksum = self.info.checksum
+        return int(checksum.value, 16) if checksum is not None and checksum.algorithm == "crc64xz" else None
+
+    def changed(self, how: str) -> SourceChanged:
+        return SourceChanged(f"{self.failed}: {self.where} {how} while it was copied", key=self.key)
+
+    def damaged(self) -> ChecksumMismatch:
+        return ChecksumMismatch(
+            f"{self.failed}: the bytes that came from {self.where} do not have the checksum that its store says; "
+            "try again",
+            key=self.key,
+        )
+
+    def about_source(self, signal: signals.Signal) -> SourceChanged | None:
+        """What a signal says of the source: that it is no longer what it was. None for any other."""
+        match signal:
+            case signals.Absent():
+                error = self.changed("was removed")
+            case signals.Changed():
+                error = self.changed("was replaced")
+            case _:
+                return None
+        error.status, error.code, error.request_id = signal.status, signal.code, signal.request_id
+        error.__cause__ = signal
+        return error
+
+    def read(self, start: int, stop: int, stopped: Callable[[], bool] | None = None) -> bytes:
+        """The bytes from `start` up to `stop`, all of them. Gives up soon when `stopped` begins to say so.
+
+        Raises SourceChanged, AccessDenied, StoreUnavailable.
+        """
+        patience = self.access.patience(self.deadline_s)
+        while True:
+            try:
+                block = self.access.driver.read(self.full_key, start, stop, self.info.etag)
+            except signals.Signal as signal:
+                if isinstance(signal, signals.Busy | signals.Lost) and patience.wait(asked_s(signal), stopped=stopped):
+                    continue
+                sentence = f"{self.failed}: {self.where} could not be read"
+                raise (self.about_source(signal) or as_error(signal, sentence, key=self.key)) from signal
+            if len(block) != stop - start:
+                raise self.changed(f"gave {len(block)} bytes where {stop - start} were asked for, and has changed")
+            return block
+
+    def digest(self) -> tuple[int, int]:
+        """Size and CRC-64/XZ of all the bytes, read through here if the store does not know. Raises as `read`."""
+        size_bytes = self.info.size_bytes
+        if self.crc is not None:
+            return size_bytes, self.crc
+        running = RunningCrc64()
+        for start in range(0, size_bytes, BLOCK_BYTES):
+            running.update(self.read(start, min(start + BLOCK_BYTES, size_bytes)))
+        return size_bytes, running.crc
+
+
+def look(access: Access, key: str, failed: str, deadline_s: float) -> Original:
+    """The source as it is now. `failed` begins the error's message.
+
+    Raises ObjectNotFound, AccessDenied, StoreUnavailable.
+    """
+    full_key = access.full(key)
+    patience = access.patience(deadline_s)
+    where = f"the source {key!r} in {access.url}"
+    while True:
+        try:
+            info = access.driver.head(full_key)
+        except signals.Signal as signal:
+            if isinstance(signal, signals.Busy | signals.Lost) and patience.wait(asked_s(signal)):
+                continue
+            raise as_error(signal, f"{failed}: {where} could not be looked up", key=key) from signal
+        if info is None:
+            raise ObjectNotFound(f"{failed}: {where} is not there", key=key)
+        return Original(access, key, full_key, info, failed, deadline_s)
+
+
+class RemoteData(Payload):
+    """The bytes of another object, which pass through here. `part_bytes` None: in one request.
+
+    `patience` is that of the write: what the source's store gives is progress. `checksums` has those of the parts as
+    they were read, by number, where the source has one to compare the whole with.
+    """
+
+    def __init__(self, original: Original, part_bytes: int | None, memory_bytes: int, patience: Patience) -> None:
+        self.checksums: dict[int, Checksum] = {}
+        self._original = original
+        self._part_bytes = part_bytes
+        self._block_bytes = min(BLOCK_BYTES, max(1, memory_bytes // 2))
+        self._patience = patience
+
+    @property
+    def size_bytes(self) -> int:
+        return self._original.info.size_bytes
+
+    @property
+    def rewindable(self) -> bool:
+        return True
+
+    def put(self, driver: Driver, key: str, meta: WriteMeta, watch: Watch) -> ObjectInfo:
+        body = self._body(PartSlot(1, 0, self.size_bytes), watch, self._check_whole)
+        return _watched(body, watch, lambda body: driver.put_new(key, body, meta))
+
+    def pieces(self) -> Pieces:
+        return _RemotePieces(self.size_bytes, self._part_bytes or self.size_bytes, self._held_bytes, self._send)
+
+    def digest(self) -> tuple[int, int]:
+        return self._original.digest()
+
+    def _held_bytes(self, size_bytes: int) -> int:
+        return min(size_bytes, 2 * self._block_bytes)
+
+    def _send(self, slot: PartSlot, driver: Driver, key: str, upload_id: str, watch: Watch) -> Part:
+        body = self._body(slot, watch, partial(self._note, slot.number))
+        return _watched(body, watch, lambda body: driver.put_part(key, upload_id, slot, body))
+
+    def _body(self, slot: PartSlot, watch: Watch, whole: Callable[[int], None]) -> RemoteBody:
+        compared = None if self._original.crc is None else whole
+        return RemoteBody(
+            self._original,
+            slot,
+            block_bytes=self._block_bytes,
+            watch=watch,
+            arrived=self._patience.beside().progress,
+            whole=compared,
+        )
+
+    def _check_whole(self, crc: int) -> None:
+        if crc != self._original.crc:
+            raise self._original.damaged()
+
+    def _note(self, number: int, crc: int) -> None:
+        self.checksums[number] = as_checksum(crc)
+
+
+class RemoteBody:
+    """A range of the source, read block by block. `arrived` is called for each block that was read; `whole`, where
+    given, with the CRC-64/XZ of the range, before its last block goes out: behind that a store may have published."""
+
+    def __init__(
+        self,
+        original: Original,
+        slot: PartSlot,
+        *,
+        block_bytes: int,
+        watch: Watch,
+        arrived: Callable[[], None],
+        whole: Callable[[int], None] | None,
+    ) -> None:
+        self._original = original
+        self._slot = slot
+        self._block_bytes = block_bytes
+        self._watch = watch
+        self._arrived = arrived
+        self._whole = whole
+        self._kept: bytes | None = None  # the only block, for who sends it again
+
+    @property
+    def size_bytes(self) -> int:
+        return self._slot.size_bytes
+
+    def windows(self) -> Iterator[memoryview]:
+        crc = RunningCrc64()
+        done_bytes = 0
+        while True:
+            stop_bytes = min(done_bytes + self._block_bytes, self.size_bytes)
+            block = self._block(done_bytes, stop_bytes)
+            if self._whole is not None:
+                crc.update(block)
+                if stop_bytes == self.size_bytes:
+                    self._whole(crc.crc)
+            view = memoryview(block)
+            for start in range(0, len(block), WINDOW_BYTES):
+                yield view[start : start + WINDOW_BYTES]
+            if stop_bytes == self.size_bytes:
+                return
+            done_bytes = stop_bytes
+
+    def _block(self, start: int, stop: int) -> bytes:
+        if self._kept is not None:
+            return self._kept
+        # An empty source is read too: it may have been replaced like any other.
+        offset_bytes = self._slot.offset_bytes
+        block = self._original.read(offset_bytes + start, offset_bytes + stop, partial(self._stopped, start))
+        self._arrived()
+        if stop - start == self.size_bytes:
+            self._kept = block
+        return block
+
+    def _stopped(self, done_bytes: int) -> bool:
+        """Whether there is no use in waiting any longer: `watch` raises then, here as between windows."""
+        try:
+            self._watch(done_bytes)
+        except Exception:  # noqa: BLE001 - whoever asks for the next window hears of it
+            return True
+        return False
+
+
+class _RemotePieces(Pieces):
+    """Nothing is read before a piece is sent, so that the parts are read side by side."""
+
+    def __init__(
+        self,
+        size_bytes: int,
+        part_bytes: int,
+        held: Callable[[int], int],
+        send: Callable[[PartSlot, Driver, str, str, Watch], Part],
+    ) -> None:
+        self._size_bytes = size_bytes
+        self._part_bytes = part_bytes
+        self._slots = slots(size_bytes, part_bytes)
+        self._held = held
+        self._send = send
+
+    def next_held_bytes(self) -> int:
+        return self._held(self._part_bytes)
+
+    def next(self) -> Piece | None:
+        slot = next(self._slots, None)
+        if slot is None:
+            return None
+        last = slot.offset_bytes + slot.size_bytes == self._size_bytes
+        return Piece(slot, self._held(slot.size_bytes), last, partial(self._send, slot))
+
+
+def _watched(body: Body, watch: Watch, request: Callable[[Body], _T]) -> _T:
+    watched = WatchedBody(body, watch)
+    try:
+        return request(watched)
+    except Exception as exc:
+        if exc is watched.failure:
+            raise DataFailed(exc) from exc
+        raise
