@@ -12,7 +12,7 @@ one piece; and what the caller holds: all the bytes of a `read`, one piece of a 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from storage_guard import signals
 from storage_guard.access import Access
@@ -97,7 +97,7 @@ class Pinned:
 
         _Fetching(self, range(start, start + len(view), self.piece_bytes), took).all_of_them()
 
-    def stream(self, start: int, stop: int) -> Iterator[bytes]:
+    def stream(self, start: int, stop: int, *, at_first: int | None = None) -> Generator[bytes, None, None]:
         """The same bytes in pieces. Nothing is asked for before the first is, and what is under way when the caller
         has had enough is waited for."""
         arrived: dict[int, bytes] = {}
@@ -106,7 +106,7 @@ class Pinned:
             at, data = piece
             arrived[at] = data
 
-        fetching = _Fetching(self, range(start, stop, self.piece_bytes), took)
+        fetching = _Fetching(self, range(start, stop, self.piece_bytes), took, at_first)
         return fetching.in_order(arrived)
 
 
@@ -116,7 +116,9 @@ class _Fetching:
     It holds no cycle of references: with one, whatever `took` fills would live until the next garbage collection.
     """
 
-    def __init__(self, pinned: Pinned, starts: range, took: Callable[[_Piece], None]) -> None:
+    def __init__(
+        self, pinned: Pinned, starts: range, took: Callable[[_Piece], None], at_first: int | None = None
+    ) -> None:
         bounds = pinned.bounds
         self._pinned = pinned
         self._starts = starts
@@ -127,7 +129,7 @@ class _Fetching:
         self._begun = 0
         self._lanes: Lanes[_Piece] = Lanes(
             Inline() if self._inline else Threads(),
-            Concurrency(most=bounds.in_flight or MOST, start=pinned.at_first),
+            Concurrency(most=bounds.in_flight or MOST, start=at_first or pinned.at_first),
             self._clock,
             took,
             memory_bytes=bounds.memory_bytes,
@@ -143,7 +145,7 @@ class _Fetching:
         finally:
             self._lanes.stop()
 
-    def in_order(self, arrived: dict[int, bytes]) -> Iterator[bytes]:
+    def in_order(self, arrived: dict[int, bytes]) -> Generator[bytes, None, None]:
         """Yield the pieces, which `took` puts into `arrived`, one after the other."""
         try:
             for number, at in enumerate(self._starts):

@@ -240,11 +240,9 @@ def judge(ask: Ask, driver: FaultyDriver, store: Store, rival: Fault, at: Sequen
     return type(answer).__name__
 
 
-WHEN: list[list[tuple[Member, int]]] = [
-    [("head", 0)],
-    *([("read", number)] for number in range(6)),
-    *([("read", number), ("head", 0)] for number in range(6)),
-]
+READS: list[tuple[Member, int]] = [("read", number) for number in range(6)]
+HEAD: tuple[Member, int] = ("head", 0)
+WHEN = [[HEAD], *([read] for read in READS), *([read, HEAD] for read in READS)]
 
 
 @pytest.mark.parametrize("kind", ["memory", "local"])

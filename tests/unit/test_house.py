@@ -77,6 +77,7 @@ MAY = {
     "storage_guard/access.py": Room("answers clock driver model names retry signals translate"),
     "storage_guard/ranges.py": Room("access answers concurrency errors lanes model sending signals translate"),
     "storage_guard/reading.py": Room("access answers errors model names ranges sending signals translate"),
+    "storage_guard/reader.py": Room("access compression model ranges sending"),
     "storage_guard/removal.py": Room("access answers errors signals translate"),
     "storage_guard/resolve.py": Room(
         "answers checksum clock driver errors model outcome retry signals ticket translate"
