@@ -163,7 +163,7 @@ def step(write: Write, answer: Answer) -> Write:
 def _begun(write: Write, answer: Answer) -> Write:
     match answer:
         case Answer.DONE:
-            return replace(write, doing=Doing.PARTS, begun=True, sent=False)
+            return replace(write, doing=Doing.PARTS, begun=True)
         case Answer.EXISTS | Answer.EXISTS_SOLE:
             return _taken(write, answer)
         case Answer.LOST | Answer.BUSY | Answer.CONFLICT:
@@ -304,6 +304,7 @@ def _unseen(write: Write) -> Write:
                 doing=Doing.BEGIN,
                 pause=True,
                 begun=False,
+                sent=False,
                 suspect=False,
                 fenced=False,
                 aborts=0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from storage_guard import outcome
 PUT = Creator(multipart=False)
 PARTS = Creator(multipart=True)
 PAIRS = ((PUT, PUT), (PARTS, PUT), (PARTS, PARTS))
+LEFT = replace(PARTS, left="open")
+BEHIND = replace(PARTS, left="finishing")
 FAULTS = ("losses", "blind", "twice", "busy", "conflicts", "refusals", "rivals", "sweeps", "removals")
 
 
@@ -48,7 +50,44 @@ def odd_worlds() -> Iterator[World]:
         yield World(pair, losses=1, blind=1, removals=1)
 
 
+def watchful_worlds() -> Iterator[World]:
+    """Uploads that look at the key while their parts are sent."""
+    for creator, other in itertools.product(
+        (PARTS, replace(PARTS, if_exists="same"), replace(PARTS, if_exists="skip"), replace(PARTS, write_id="job-7")),
+        (PUT, PARTS, replace(PUT, write_id="job-7")),
+    ):
+        yield World((creator, other), looks=2, rivals=1, removals=1)
+        yield World((creator, other), looks=1, losses=1, refusals=1)
+    yield World((replace(PARTS, if_exists="same"),), looks=2, losses=2, rivals=2, removals=2, blind=1)
+
+
+def left_worlds(*others: Creator) -> Iterator[World]:
+    """Uploads gone on with behind a process that died, with every two kinds of trouble."""
+    for creator, other, (first, second) in itertools.product((LEFT, BEHIND), others, itertools.combinations(FAULTS, 2)):
+        budgets: dict[str, Any] = {first: 1, second: 1}
+        yield World((creator, other), looks=1, **budgets)
+    variants: list[dict[str, Any]] = [
+        {"if_exists": "skip"},
+        {"if_exists": "same"},
+        {"if_exists": "same", "data": "y"},
+        {"may_look": False},
+        {"write_id": "job-7"},
+        {"write_id": "job-7", "data": "y"},
+        {"write_id": "job-7", "if_exists": "same"},
+    ]
+    for creator, variant, other in itertools.product((LEFT, BEHIND), variants, (PUT, replace(PUT, write_id="job-7"))):
+        yield World((replace(creator, **variant), other), looks=1, losses=1, removals=1)
+
+
+def short_left_worlds() -> Iterator[World]:
+    return left_worlds(PUT)
+
+
 def deep_worlds() -> Iterator[World]:
+    yield from left_worlds(PARTS, LEFT, BEHIND)
+    for creator, (first, second, third) in itertools.product((LEFT, BEHIND), itertools.permutations(FAULTS, 3)):
+        budgets: dict[str, Any] = {first: 2, second: 2, third: 1}
+        yield World((creator,), looks=1, **budgets)
     for pair in PAIRS:
         yield World(pair, losses=3, rivals=1, removals=1)
         yield World(pair, losses=2, blind=1, twice=1, sweeps=1)
@@ -56,12 +95,20 @@ def deep_worlds() -> Iterator[World]:
     yield World((PUT,), losses=3, blind=2, twice=2, conflicts=1, busy=1, refusals=1, rivals=1, removals=2)
 
 
+WORLDS = (plain_worlds, odd_worlds, watchful_worlds, short_left_worlds)
+
+
 def explored(worlds: Iterator[World], step: Step = outcome.step) -> tuple[int, int]:
     counts = [Explorer(world, step).explore() for world in worlds]
     return len(counts), sum(counts)
 
 
-@pytest.mark.parametrize("worlds", [plain_worlds, odd_worlds], ids=["plain", "odd"])
+def in_turn(many: Iterable[Iterator[World]]) -> Iterator[World]:
+    """One of each, then the next of each: a defect that shows in some of them shows soon."""
+    return (world for each in itertools.zip_longest(*many) for world in each if world is not None)
+
+
+@pytest.mark.parametrize("worlds", WORLDS, ids=lambda worlds: worlds.__name__)
 def test_no_order_of_events_in_a_small_world_breaks_a_law(
     worlds: Callable[[], Iterator[World]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,6 +185,36 @@ DEFECTS = {
         "            return _decide(write, Verdict.NOT_WRITTEN)",
         "not written",
     ),
+    "sending the rest makes up for a finish that may be on its way": (
+        "return replace(write, doing=Doing.COMMIT, sent=True)",
+        "return replace(write, doing=Doing.COMMIT, sent=True, suspect=False)",
+        "not written",
+    ),
+    "an upload without its parts is finished": (
+        "    if not write.multipart or write.sent:",
+        "    if not write.multipart or write.begun:",
+        "finishes an upload that has not got its parts",
+    ),
+    "a new upload is taken for as whole as the old one": (
+        "                sent=False,\n",
+        "",
+        "finishes an upload that has not got its parts",
+    ),
+    "whoever is seen beside the parts is us": (
+        "return _seen(replace(write, why=Why.EXISTS, sole=False), answer)",
+        "return _decide(write, Verdict.CREATED)",
+        "told created, and nothing of its landed",
+    ),
+    "whoever is seen beside the parts is another": (
+        "return _seen(replace(write, why=Why.EXISTS, sole=False), answer)",
+        "return _seen(write, Answer.THEIRS)",
+        "told EXISTS about its own write",
+    ),
+    "a part of an upload that is gone proves that nothing landed": (
+        "            return replace(write, doing=Doing.HEAD, why=Why.GONE)",
+        "            return _decide(write, Verdict.NOT_WRITTEN)",
+        "not written",
+    ),
 }
 
 
@@ -157,7 +234,7 @@ def test_a_planted_defect_in_the_state_machine_is_found(defect: str) -> None:
         spoilt.__dict__,
     )
     with pytest.raises(LawBroken) as caught:
-        explored(itertools.chain(odd_worlds(), plain_worlds()), spoilt.step)
+        explored(in_turn(each() for each in WORLDS), spoilt.step)
     assert law in str(caught.value)
     assert len(str(caught.value).splitlines()) > 1, "the story of how it came about is missing"
 

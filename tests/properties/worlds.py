@@ -2,7 +2,8 @@
 
 A state of the world is a tuple of small numbers and strings. `explore` visits every state that can be reached, in
 every order in which requests can be answered, lost, delayed, sent twice, delivered after the verdict, while a rival
-writes, somebody removes, sweeps uploads, or time runs out; each visited state is held against the laws.
+writes, somebody removes, sweeps uploads, or time runs out; each visited state is held against the laws. A creator may
+go on with an upload that a process left which died, and whose finish may still be on its way.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from storage_guard import outcome
 from storage_guard.outcome import Answer, Doing, IfExists, Verdict, Write
@@ -29,6 +30,7 @@ class Creator:
     data: str = "x"
     rewindable: bool = True
     may_look: bool = True  # False: HEAD is forbidden to this role
+    left: Literal["", "open", "finishing"] = ""  # goes on with an upload left open, or behind a finish that was sent
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class World:
     removals: int = 0
     rivals: int = 0
     sweeps: int = 0
+    looks: int = 0  # a glance at the key while parts are sent
     lateness: bool = True
 
 
@@ -52,6 +55,7 @@ class Client(NamedTuple):
     write: int  # index into Explorer.writes
     upload: str = ""  # "" none, "open", "finishing" (the store is at it), "gone"
     serial: int = 0  # which upload of this client that is
+    whole: bool = False  # that upload has all its parts
     troubled: bool = False  # something of its own went wrong, or a pause ran out
     final: str = ""  # the verdict's name, once there is one
     landed_then: int = 0  # how often it had landed when the verdict came
@@ -66,8 +70,8 @@ class State(NamedTuple):
     removed: int
 
 
-_BUDGETS = ("losses", "blind", "twice", "busy", "conflicts", "refusals", "removals", "rivals", "sweeps")
-_LOSSES, _BLIND, _TWICE, _BUSY, _CONFLICTS, _REFUSALS, _REMOVALS, _RIVALS, _SWEEPS = range(len(_BUDGETS))
+_BUDGETS = ("losses", "blind", "twice", "busy", "conflicts", "refusals", "removals", "rivals", "sweeps", "looks")
+_LOSSES, _BLIND, _TWICE, _BUSY, _CONFLICTS, _REFUSALS, _REMOVALS, _RIVALS, _SWEEPS, _LOOKS = range(len(_BUDGETS))
 
 
 class LawBroken(AssertionError):
@@ -86,14 +90,7 @@ class Explorer:
 
     def explore(self) -> int:
         """Visit everything; the number of states. Raises LawBroken with a shortest story."""
-        first = State(
-            "",
-            (0,) * len(self.world.creators),
-            tuple(Client(self._intern(self._start(each))) for each in self.world.creators),
-            (),
-            (0,) * len(_BUDGETS),
-            0,
-        )
+        first = self._first()
         came_from: dict[State, tuple[State, str] | None] = {first: None}
         todo = deque([first])
         while todo:
@@ -109,13 +106,29 @@ class Explorer:
                 todo.append(after)
         return len(came_from)
 
-    def _start(self, creator: Creator) -> Write:
-        return outcome.start(
-            multipart=creator.multipart,
-            if_exists=creator.if_exists,
-            named=bool(creator.write_id),
-            rewindable=creator.rewindable,
+    def _first(self) -> State:
+        """Nothing is at the key, and of dead processes there are uploads, and perhaps a finish that may yet arrive."""
+        floating = tuple(
+            ("dead one's finish", which, 1)
+            for which, each in enumerate(self.world.creators)
+            if each.left == "finishing"
         )
+        clients = tuple(self._client(each) for each in self.world.creators)
+        return State("", (0,) * len(clients), clients, floating, (0,) * len(_BUDGETS), 0)
+
+    def _client(self, creator: Creator) -> Client:
+        named = bool(creator.write_id)
+        if not creator.left:
+            write = outcome.start(
+                multipart=creator.multipart,
+                if_exists=creator.if_exists,
+                named=named,
+                rewindable=creator.rewindable,
+            )
+            return Client(self._intern(write))
+        finishing = creator.left == "finishing"
+        write = outcome.go_on(committing=finishing, if_exists=creator.if_exists, named=named)
+        return Client(self._intern(write), upload="open", serial=1, troubled=finishing)
 
     def _intern(self, write: Write) -> int:
         if write not in self._index:
@@ -136,6 +149,8 @@ class Explorer:
         for index, (request, which, serial) in enumerate(state.floating):
             rest = state._replace(floating=state.floating[:index] + state.floating[index + 1 :])
             yield f"{which}: a late {request} is carried out", self._deliver(rest, request, which, serial)
+            if request == "dead one's finish" and (started := self._start_finish(rest, which, serial)):
+                yield f"{which}: a late {request} is at work", started
         if not state.at_key and (spent := self._spend(state, _RIVALS)):
             yield "a rival writes", spent._replace(at_key=RIVAL)
         if state.at_key and (spent := self._spend(state, _REMOVALS)):
@@ -147,16 +162,15 @@ class Explorer:
     def _requests(self, state: State, which: int, write: Write) -> Iterator[tuple[str, State]]:
         match write.doing:
             case Doing.BEGIN:
-                serial = state.clients[which].serial + 1
-                begun = _with(state, which, upload="open", serial=serial)
+                state = _with(state, which, whole=False)
+                begun = _with(state, which, upload="open", serial=state.clients[which].serial + 1)
                 yield f"{which}: begin", self._answer(begun, which, Answer.DONE)
                 if state.at_key:
                     yield f"{which}: begin is refused", self._answer(state, which, Answer.EXISTS_SOLE)
                 if spent := self._spend(state, _LOSSES):
                     yield f"{which}: begin is lost", self._answer(spent, which, Answer.LOST, trouble=True)
             case Doing.PARTS:
-                gone = state.clients[which].upload != "open"
-                yield f"{which}: parts", self._answer(state, which, Answer.GONE_SOLE if gone else Answer.DONE)
+                yield from self._parts(state, which)
             case Doing.COMMIT:
                 yield from self._commits(state, which)
             case Doing.ABORT:
@@ -173,6 +187,18 @@ class Explorer:
             case Doing.NOTHING:
                 pass
 
+    def _parts(self, state: State, which: int) -> Iterator[tuple[str, State]]:
+        upload = state.clients[which].upload
+        if upload in ("open", "finishing"):
+            yield f"{which}: parts", self._answer(_with(state, which, whole=True), which, Answer.DONE)
+        if upload in ("gone", "finishing"):
+            yield f"{which}: parts of an upload that is gone", self._answer(state, which, Answer.GONE_SOLE)
+        if spent := self._spend(state, _REFUSALS):
+            yield f"{which}: a part is refused", self._answer(spent, which, Answer.REFUSED, trouble=True)
+        looks = state.at_key and self.world.creators[which].may_look
+        if looks and (spent := self._spend(state, _LOOKS)):
+            yield f"{which}: a glance beside the parts", self._answer(spent, which, self._whose(state, which))
+
     def _commits(self, state: State, which: int) -> Iterator[tuple[str, State]]:
         name = f"{which}: {'finish' if self.world.creators[which].multipart else 'put'}"
         serial = state.clients[which].serial
@@ -184,13 +210,13 @@ class Explorer:
             yield f"{name} never arrives", self._answer(spent, which, Answer.LOST, trouble=True)
             late = spent._replace(floating=_sorted(spent.floating, ("commit", which, serial)))
             yield f"{name} is delayed", self._answer(late, which, Answer.LOST, trouble=True)
-            if started := self._start_finish(spent, which):
+            if started := self._start_finish(spent, which, serial):
                 yield f"{name} is at work, its answer is lost", self._answer(started, which, Answer.LOST, trouble=True)
         if spent := self._spend(state, _TWICE):
             first = self._act(spent, which)[0]
             second, answer = self._act(first, which)
             yield f"{name} twice", self._answer(second, which, _doubtful(answer), trouble=True)
-            if started := self._start_finish(spent, which):
+            if started := self._start_finish(spent, which, serial):
                 yield f"{name} twice, the first is at work", self._answer(started, which, Answer.GONE, trouble=True)
                 yield (
                     f"{name} twice, the first is at work, the second in conflict",
@@ -211,9 +237,9 @@ class Explorer:
             state = _with(state, which, upload="gone")
         return _land(state, which), Answer.DONE
 
-    def _start_finish(self, state: State, which: int) -> State | None:
+    def _start_finish(self, state: State, which: int, serial: int) -> State | None:
         client = state.clients[which]
-        if client.upload != "open" or state.at_key:
+        if client.upload != "open" or client.serial != serial or state.at_key:
             return None
         busy = _with(state, which, upload="finishing")
         return busy._replace(floating=_sorted(busy.floating, ("landing", which, client.serial)))
@@ -253,13 +279,13 @@ class Explorer:
         if not self.world.creators[which].may_look:
             yield f"{which}: head is forbidden", self._answer(state, which, Answer.FORBIDDEN, trouble=True)
             return
-        if not state.at_key:
-            seen = Answer.ABSENT
-        else:
-            seen = Answer.OURS if self._id(state.at_key) == self._id(str(which)) else Answer.THEIRS
+        seen = self._whose(state, which) if state.at_key else Answer.ABSENT
         yield f"{which}: head: {seen.name.lower()}", self._answer(state, which, seen)
         if spent := self._spend(state, _BLIND):
             yield f"{which}: head fails", self._answer(spent, which, Answer.FAILED, trouble=True)
+
+    def _whose(self, state: State, which: int) -> Answer:
+        return Answer.OURS if self._id(state.at_key) == self._id(str(which)) else Answer.THEIRS
 
     def _compare(self, state: State, which: int) -> Answer:
         if not state.at_key:
@@ -297,6 +323,8 @@ class Explorer:
 
     def _check(self, before: State, after: State) -> None:
         for which, client in enumerate(after.clients):
+            if self.writes[client.write].doing is Doing.COMMIT and self.world.creators[which].multipart:
+                assert client.whole, f"{which} finishes an upload that has not got its parts"
             if not client.final:
                 continue
             alike = [

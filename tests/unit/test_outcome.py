@@ -14,6 +14,7 @@ from storage_guard.outcome import (
     Doing,
     Verdict,
     Write,
+    go_on,
     resume,
     start,
     step,
@@ -142,6 +143,75 @@ def test_a_loss_behind_a_mirage_is_a_loss() -> None:
     for _ in range(2 * MAX_MIRAGES):
         write = after(write, Answer.LOST, Answer.ABSENT)
         assert write.doing is Doing.COMMIT
+
+
+def test_somebody_at_the_key_makes_the_rest_of_the_parts_useless() -> None:
+    sending = after(PARTS, Answer.DONE)
+    assert said(sending, Answer.THEIRS) is Verdict.EXISTS
+    assert said(sending, Answer.OURS) is Verdict.CREATED
+    assert said(start(multipart=True, if_exists="skip"), Answer.DONE, Answer.THEIRS) is Verdict.PRESENT
+    same = after(start(multipart=True, if_exists="same"), Answer.DONE, Answer.THEIRS)
+    assert (same.doing, same.ours) == (Doing.COMPARE, False)
+    named = after(start(multipart=True, named=True), Answer.DONE, Answer.OURS)
+    assert (named.doing, named.ours) == (Doing.COMPARE, True)
+
+
+def test_who_was_seen_beside_the_parts_and_is_gone_lets_them_go_on() -> None:
+    same = start(multipart=True, if_exists="same")
+    again = after(same, Answer.DONE, Answer.THEIRS, Answer.ABSENT, Answer.ABSENT)
+    assert (again.doing, again.pause, again.mirages) == (Doing.PARTS, True, 1)
+    assert said(again, Answer.LATE) is Verdict.NOT_WRITTEN
+    assert said(again, Answer.DONE) is Doing.COMMIT
+    for _ in range(MAX_MIRAGES - 1):
+        again = after(again, Answer.THEIRS, Answer.ABSENT, Answer.ABSENT)
+        assert again.doing is Doing.PARTS
+    assert said(again, Answer.THEIRS, Answer.ABSENT, Answer.ABSENT) is Doing.ABORT
+
+
+def test_a_glance_does_not_make_a_refusal_that_came_before_it_a_proof() -> None:
+    refused = after(start(multipart=True, if_exists="same"), Answer.EXISTS_SOLE, Answer.ABSENT)
+    assert refused.sole
+    seen = after(refused, Answer.DONE, Answer.THEIRS, Answer.ABSENT)
+    assert (seen.doing, seen.sole) == (Doing.HEAD, False)
+    assert said(seen, Answer.FORBIDDEN) is Verdict.UNKNOWN
+
+
+def test_what_was_refused_is_what_is_sent_again() -> None:
+    assert said(PARTS, Answer.EXISTS, Answer.ABSENT) is Doing.BEGIN
+    assert said(PARTS, *UP, Answer.EXISTS, Answer.ABSENT) is Doing.COMMIT
+    anew = after(PARTS, *UP, Answer.LOST, Answer.DONE, Answer.GONE, Answer.ABSENT)
+    assert (anew.doing, anew.sent) == (Doing.BEGIN, False)
+    assert said(anew, Answer.EXISTS, Answer.ABSENT) is Doing.BEGIN, "the new upload has no parts yet"
+    assert not after(anew, Answer.DONE).sent
+
+
+def test_an_upload_that_was_left_goes_on_with_its_parts() -> None:
+    left = go_on(committing=False)
+    assert (left.doing, left.begun, left.suspect, left.in_doubt) == (Doing.PARTS, True, False, False)
+    assert left.rewindable
+    assert said(left, Answer.DONE, Answer.DONE) is Verdict.CREATED
+    for failed in (Answer.REFUSED, Answer.GONE, Answer.GONE_SOLE, Answer.LATE):
+        assert said(left, failed) is Verdict.NOT_WRITTEN
+    assert said(go_on(committing=False, if_exists="skip"), Answer.THEIRS) is Verdict.PRESENT
+    assert said(go_on(committing=False, named=True), Answer.OURS) is Doing.COMPARE
+
+
+def test_behind_a_finish_that_may_be_on_its_way_nothing_is_not_written_and_no_yes_is_believed() -> None:
+    left = go_on(committing=True)
+    assert (left.suspect, left.in_doubt) == (True, True)
+    assert said(left, Answer.LATE) is Verdict.UNKNOWN
+    assert said(left, Answer.REFUSED) is Doing.HEAD
+    assert said(left, Answer.REFUSED, Answer.ABSENT) is Verdict.UNKNOWN
+    assert said(left, Answer.DONE, Answer.DONE) is Doing.HEAD, "it may be a replay"
+    assert said(left, Answer.DONE, Answer.DONE, Answer.OURS) is Verdict.CREATED
+    for gone in (Answer.GONE, Answer.GONE_SOLE):
+        looking = after(left, gone, Answer.ABSENT)
+        assert (looking.doing, looking.pause) == (Doing.HEAD, True), "the finish may still be at work"
+        assert said(looking, Answer.OURS) is Verdict.CREATED
+        assert said(looking, Answer.THEIRS) is Verdict.EXISTS
+        assert said(looking, Answer.LATE) is Verdict.UNKNOWN
+    fenced = after(left, Answer.DONE, Answer.CONFLICT, Answer.DONE, Answer.GONE, Answer.ABSENT)
+    assert (fenced.doing, fenced.suspect, fenced.sent) == (Doing.BEGIN, False, False)
 
 
 def test_only_what_was_committed_and_not_answered_is_in_doubt() -> None:
