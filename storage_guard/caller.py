@@ -9,9 +9,8 @@ _OURS = __name__.partition(".")[0]
 
 def level() -> int:
     """The `stacklevel` with which a warning, raised by who calls this, points at the first line that is not ours."""
-    here = _here()
-    frame = here.f_back if here is not None else None
-    found = 1
+    frame = _here()  # never kept: a frame that refers to itself keeps all below it, with what they hold, alive
+    found = 0
     while frame is not None and _is_ours(frame):
         frame = frame.f_back
         found += 1
@@ -32,7 +31,9 @@ def _here() -> FrameType | None:
         raise LookupError
     except LookupError as exc:
         trace = exc.__traceback__
-        return trace.tb_frame.f_back if trace is not None else None
+        frame = trace.tb_frame.f_back if trace is not None else None
+        del trace  # it refers to this frame
+        return frame
 
 
 def _is_ours(frame: FrameType) -> bool:

@@ -105,6 +105,15 @@ MAY = {
         "signals store"
     ),
     "storage_guard/compression.py": Room(),
+    "storage_guard/pouring.py": Room(
+        "body checksum compression creation driver errors model outcome payload policy retry sending source"
+    ),
+    "storage_guard/draft.py": Room("caller model pouring"),
+    "storage_guard/writer.py": Room("body draft model"),
+    "storage_guard/textual.py": Room("draft writer"),
+    "storage_guard/opening.py": Room(
+        "access compression draft errors model policy pouring reader sending textual writer"
+    ),
     "storage_guard/registry.py": Room("store"),
     "storage_guard/__init__.py": Room("errors model registry retry store"),
     "storage_guard/memory.py": Room("checksum driver model signals"),

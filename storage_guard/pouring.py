@@ -1,0 +1,192 @@
+"""Bytes that come bit by bit, at their producer's pace, on their way into one object: cut into parts as they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage_guard import outcome
+from storage_guard.body import WINDOW_BYTES, BytesBody
+from storage_guard.checksum import RunningCrc64
+from storage_guard.compression import Compressor
+from storage_guard.creation import Creation, PushedCreation
+from storage_guard.driver import Driver
+from storage_guard.errors import NotWritten
+from storage_guard.model import Capabilities, Guarantee, ObjectInfo, PartSlot, Receipt, WriteMeta
+from storage_guard.payload import Payload, Piece, Pieces, SmallStream, Watch, sender
+from storage_guard.policy import Policy, Wanted
+from storage_guard.retry import Patience
+from storage_guard.sending import Progress
+from storage_guard.source import BytesSource
+
+
+@dataclass(frozen=True)
+class Task:
+    """One write, as it was asked for and allowed. `guarantee` is that of a single request."""
+
+    policy: Policy
+    wanted: Wanted
+    can: Capabilities
+    guarantee: Guarantee
+    patience: Patience
+    progress: Progress | None
+
+
+class _Poured(Payload):
+    """What went up in parts. It is gone, but for its checksum, and that speaks for all of it only at the end."""
+
+    def __init__(self) -> None:
+        self.running = RunningCrc64()
+        self.ended = False
+
+    @property
+    def size_bytes(self) -> None:
+        return None
+
+    @property
+    def rewindable(self) -> bool:
+        return False
+
+    def put(self, driver: Driver, key: str, meta: WriteMeta, watch: Watch) -> ObjectInfo:
+        raise AssertionError(f"parts are not put whole: {driver}, {key}, {meta}, {watch}")
+
+    def pieces(self) -> Pieces:
+        raise AssertionError("parts are pushed")
+
+    def digest(self) -> tuple[int, int] | None:
+        return (self.running.size_bytes, self.running.crc) if self.ended else None
+
+
+class Pour:
+    """Takes bytes, sends each part as soon as it is full, and publishes at the end. One caller at a time.
+
+    In memory: the part that is being filled, and what `Bounds` allows for those on their way. Less than one part is
+    sent in one request, at the end. After an error there is nothing more to do here but `discard`.
+    """
+
+    def __init__(self, task: Task, compressor: Compressor | None) -> None:
+        policy, key = task.policy, task.wanted.key
+        self._task = task
+        self._limits = policy.access.driver.limits
+        self._plan = policy.plan_stream(key)
+        self._reach_bytes = self._plan.reach_bytes(self._limits)
+        self._compressor = compressor
+        self._opened_s = policy.access.clock.now_s()
+        self._block = bytearray()
+        self._want_bytes = self._plan.part_bytes(1)
+        self._number = 0  # of the last part that was sent
+        self._offset_bytes = 0
+        self._poured = _Poured()
+        self._creation: PushedCreation | None = None
+        self._receipt: Receipt | None = None
+
+    def pour(self, data: memoryview) -> None:
+        """Take bytes. Raises what `create` raises, as soon as it is known, and what `progress` raises."""
+        compressor = self._compressor
+        if compressor is None:
+            self._fill(data)
+            return
+        for start in range(0, data.nbytes, WINDOW_BYTES):  # a bound on what comes out at a time
+            self._fill(memoryview(compressor.compress(data[start : start + WINDOW_BYTES])))
+
+    def finish(self) -> Receipt:
+        """All has been poured: publish it. Raises what `create` raises."""
+        if self._compressor is not None:
+            self._fill(memoryview(self._compressor.flush()))
+        nothing_sent = self._receipt is None and self._creation is None
+        if nothing_sent and len(self._block) <= self._limits.max_put_bytes:
+            return self._put()
+        if self._block:
+            self._send(last=True)
+        return self._receipt or self._finish(self._upload())
+
+    def discard(self) -> list[str]:
+        """Throw away what was sent, and say what trouble there was, if any."""
+        self._block = bytearray()
+        creation, self._creation = self._creation, None
+        if creation is None:
+            return []
+        self._task.patience.progress()  # the store is asked only now
+        creation.discard()
+        return creation.notes
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether the store holds something of it, so that discarding takes requests."""
+        return self._creation is not None
+
+    def _fill(self, data: memoryview) -> None:
+        if self._receipt is not None:
+            return  # the verdict is in: the rest does not matter
+        if self._offset_bytes + len(self._block) + data.nbytes > self._reach_bytes:
+            key = self._task.wanted.key
+            raise NotWritten(self._task.policy.too_long(key, self._plan), key=key)
+        while data.nbytes:
+            taken_bytes = min(data.nbytes, self._want_bytes - len(self._block))
+            self._block += data[:taken_bytes]
+            data = data[taken_bytes:]
+            if len(self._block) == self._want_bytes:
+                self._send(last=False)
+
+    def _send(self, *, last: bool) -> None:
+        """Hand the block over as a part, and begin the next one."""
+        block, self._block = self._block, bytearray()
+        creation = self._upload()
+        self._poured.running.update(block)
+        self._number += 1
+        slot = PartSlot(self._number, self._offset_bytes, len(block))
+        self._offset_bytes += len(block)
+        self._want_bytes = self._plan.part_bytes(self._number + 1)
+        try:
+            self._receipt = creation.push(Piece(slot, len(block), last, sender(slot, BytesBody(block))))
+        except BaseException:
+            self._creation = None  # it has cleaned up behind itself, or left the upload for `settle`
+            raise
+        if self._receipt is not None:
+            self._creation = None
+
+    def _finish(self, creation: PushedCreation) -> Receipt:
+        self._poured.ended = True
+        try:
+            return creation.finish()
+        finally:
+            self._creation = None
+
+    def _upload(self) -> PushedCreation:
+        if self._creation is not None:
+            return self._creation
+        task = self._task
+        guarantee = task.policy.vouch(task.can.finish, task.can, task.wanted.key)
+        task.patience.progress()  # it is the producer who let the time pass
+        self._creation = PushedCreation(
+            task.policy.target(task.wanted, task.can, guarantee),
+            task.patience,
+            self._poured,
+            task.wanted.meta,
+            write=self._write(multipart=True),
+            bounds=task.policy.bounds,
+            progress=task.progress,
+        )
+        self._creation.began_s = self._opened_s
+        return self._creation
+
+    def _put(self) -> Receipt:
+        task = self._task
+        task.patience.progress()
+        block, self._block = self._block, bytearray()
+        creation = Creation(
+            task.policy.target(task.wanted, task.can, task.guarantee),
+            task.patience,
+            SmallStream(BytesSource(memoryview(block)), BytesBody(block)),
+            task.wanted.meta,
+            multipart=False,
+            bounds=task.policy.bounds,
+            progress=task.progress,
+        )
+        creation.began_s = self._opened_s
+        return creation.create(self._write(multipart=False))
+
+    def _write(self, *, multipart: bool) -> outcome.Write:
+        wanted = self._task.wanted
+        return outcome.start(
+            multipart=multipart, if_exists=wanted.if_exists, named=wanted.named, rewindable=not multipart
+        )
