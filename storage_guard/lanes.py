@@ -19,6 +19,9 @@ from storage_guard.concurrency import Concurrency
 
 T = TypeVar("T")
 
+_LATE_S = 1.0  # how long the system may take to bring a thread to life
+_LATE_LOOKS = 100
+
 
 @dataclass(slots=True)
 class Task(Generic[T]):
@@ -87,8 +90,9 @@ class Threads(Crew[T]):
             thread = threading.Thread(
                 target=_work, args=(self._todo, self._done), name="storage-guard-part", daemon=True
             )
-            thread.start()
+            # Before it starts: Ctrl-C may come while it does, and then it must be known to `join`.
             self._threads.append(thread)
+            thread.start()
         self._todo.put(task)
 
     def next_done(self) -> tuple[Task[T], T | None]:
@@ -97,11 +101,13 @@ class Threads(Crew[T]):
         return done
 
     def join(self) -> list[tuple[Task[T], T | None]]:
-        for _ in self._threads:
-            self._todo.put(None)
+        self._todo.put(None)
         for thread in self._threads:
-            thread.join()
+            # A crew that is dropped may be collected by one of its own threads.
+            if thread is not threading.current_thread() and _was_started(thread):
+                thread.join()
         self._threads.clear()
+        self._todo = queue.SimpleQueue()  # the None is still in the old one
         self._under_way = 0
         done: list[tuple[Task[T], T | None]] = []
         while not self._done.empty():
@@ -109,10 +115,25 @@ class Threads(Crew[T]):
         return done
 
 
+def _was_started(thread: threading.Thread) -> bool:
+    """Whether there is a thread to join: one whose start was interrupted may come to life a moment later, or never.
+
+    A late one finds no task: its crew's other threads end only when all tasks are taken, and without others there was
+    none.
+    """
+    never = threading.Event()
+    for _ in range(_LATE_LOOKS):
+        if thread.ident is not None:
+            return True
+        never.wait(_LATE_S / _LATE_LOOKS)
+    return False
+
+
 def _work(todo: queue.SimpleQueue[Task[T] | None], done: queue.SimpleQueue[tuple[Task[T], T | None]]) -> None:
     while True:
         task = todo.get()
         if task is None:
+            todo.put(None)  # for the next one
             return
         result = None
         try:
