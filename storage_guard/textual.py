@@ -102,6 +102,13 @@ class _Sink(io.BufferedIOBase):
     def writable(self) -> bool:
         return True
 
+    # A wrapper of what cannot seek leaves out the mark that UTF-16 begins with.
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return 0  # asked once, at the beginning
+
     def write(self, data: Buffer, /) -> int:
         view = memoryview(data)
         if not self._draft.ended:
