@@ -7,6 +7,7 @@ through here. The source is looked at once, and pinned from then on.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -65,7 +66,8 @@ class Origin:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.opened is not None:
-            self.opened.close()
+            with contextlib.suppress(Exception):  # what became of the copy is the news
+                self.opened.close()
 
 
 def find(source: str | tuple[Store, str], store: Store) -> Origin:
@@ -166,11 +168,13 @@ def rename(policy: Policy, where: Origin, wanted: Wanted, *, deadline_s: float) 
         except ObjectNotFound:
             pass  # somebody else was first
         except Exception as exc:
-            raise RenameIncomplete(
+            error = RenameIncomplete(
                 f"{_there(policy, receipt)}, {_left(original, exc)}", key=wanted.key, receipt=receipt
-            ) from exc
+            )
+            _note(error, *receipt.notes)
+            raise error from exc
         except BaseException as exc:
-            exc.add_note(f"{_there(policy, receipt)}, {_left(original, exc)}")
+            _note(exc, f"{_there(policy, receipt)}, {_left(original, exc)}", *receipt.notes)
             raise
         return receipt
 
@@ -178,6 +182,11 @@ def rename(policy: Policy, where: Origin, wanted: Wanted, *, deadline_s: float) 
 def _look(policy: Policy, where: Origin, wanted: Wanted, deadline_s: float) -> Original:
     failed = f"{wanted.key!r} was not written to {policy.url}"
     return look(where.access, where.key, failed, deadline_s)
+
+
+def _note(exc: BaseException, *notes: str) -> None:
+    for note in notes:
+        exc.add_note(note)
 
 
 def _there(policy: Policy, receipt: Receipt) -> str:
@@ -291,7 +300,8 @@ class _Copying:
         payload = CopyPayload(original.ref, self._size_bytes, plan.part_bytes, self._means, self._digest)
         try:
             return self._create(payload, plan, vouch, can)
-        except _Declined:
+        except _Declined as declined:
+            self._notes.append(f"the service would not copy by itself, and the bytes passed through here: {declined}")
             return None
 
     def _plan(self, can: Capabilities) -> Plan | None:
@@ -367,5 +377,5 @@ class _Copying:
         try:
             self._told(self._size_bytes, self._size_bytes)
         except BaseException as exc:
-            exc.add_note(_there(self._policy, receipt))
+            _note(exc, _there(self._policy, receipt), *receipt.notes)
             raise

@@ -1,6 +1,7 @@
 """Another object as data: read through its own store, pinned, and asked for again until that store gives it.
 
 Memory: all of a body of up to `BLOCK_BYTES`, and two such blocks of a larger one, one being sent and one being read.
+Blocks are smaller, down to 256 KiB, where two of them would be more than `memory_bytes`.
 """
 
 from __future__ import annotations
@@ -144,8 +145,9 @@ class RemoteData(Payload):
         self.checksums: dict[int, Checksum] = {}
         self._original = original
         self._part_bytes = part_bytes
-        self._block_bytes = min(BLOCK_BYTES, max(1, memory_bytes // 2))
+        self._block_bytes = min(BLOCK_BYTES, max(WINDOW_BYTES, memory_bytes // 2))
         self._patience = patience
+        self._whole: RemoteBody | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -156,11 +158,12 @@ class RemoteData(Payload):
         return True
 
     def put(self, driver: Driver, key: str, meta: WriteMeta, watch: Watch) -> ObjectInfo:
-        body = self._body(PartSlot(1, 0, self.size_bytes), watch, self._check_whole)
-        return _watched(body, watch, lambda body: driver.put_new(key, body, meta))
+        if self._whole is None:
+            self._whole = self._body(PartSlot(1, 0, self.size_bytes), self._check_whole)
+        return self._whole.send(lambda body: driver.put_new(key, body, meta), watch)
 
     def pieces(self) -> Pieces:
-        return _RemotePieces(self.size_bytes, self._part_bytes or self.size_bytes, self._held_bytes, self._send)
+        return _RemotePieces(self.size_bytes, self._part_bytes or self.size_bytes, self._held_bytes, self._cut)
 
     def digest(self) -> tuple[int, int]:
         return self._original.digest()
@@ -168,20 +171,17 @@ class RemoteData(Payload):
     def _held_bytes(self, size_bytes: int) -> int:
         return min(size_bytes, 2 * self._block_bytes)
 
-    def _send(self, slot: PartSlot, driver: Driver, key: str, upload_id: str, watch: Watch) -> Part:
-        body = self._body(slot, watch, partial(self._note, slot.number))
-        return _watched(body, watch, lambda body: driver.put_part(key, upload_id, slot, body))
+    def _cut(self, slot: PartSlot) -> Callable[[Driver, str, str, Watch], Part]:
+        ours = self._body(slot, partial(self._note, slot.number))
 
-    def _body(self, slot: PartSlot, watch: Watch, whole: Callable[[int], None]) -> RemoteBody:
+        def send(driver: Driver, key: str, upload_id: str, watch: Watch) -> Part:
+            return ours.send(lambda body: driver.put_part(key, upload_id, slot, body), watch)
+
+        return send
+
+    def _body(self, slot: PartSlot, whole: Callable[[int], None]) -> RemoteBody:
         compared = None if self._original.crc is None else whole
-        return RemoteBody(
-            self._original,
-            slot,
-            block_bytes=self._block_bytes,
-            watch=watch,
-            arrived=self._patience.beside().progress,
-            whole=compared,
-        )
+        return RemoteBody(self._original, slot, self._block_bytes, self._patience.beside().progress, compared)
 
     def _check_whole(self, crc: int) -> None:
         if crc != self._original.crc:
@@ -199,19 +199,28 @@ class RemoteBody:
         self,
         original: Original,
         slot: PartSlot,
-        *,
         block_bytes: int,
-        watch: Watch,
         arrived: Callable[[], None],
         whole: Callable[[int], None] | None,
     ) -> None:
         self._original = original
         self._slot = slot
         self._block_bytes = block_bytes
-        self._watch = watch
         self._arrived = arrived
         self._whole = whole
+        self._watch: Watch | None = None
         self._kept: bytes | None = None  # the only block, for who sends it again
+
+    def send(self, request: Callable[[Body], _T], watch: Watch) -> _T:
+        """Let `request` read this body; what goes wrong with the source becomes DataFailed. One request at a time."""
+        self._watch = watch
+        watched = WatchedBody(self, watch)
+        try:
+            return request(watched)
+        except Exception as exc:
+            if exc is watched.failure:
+                raise DataFailed(exc) from exc
+            raise
 
     @property
     def size_bytes(self) -> int:
@@ -248,7 +257,8 @@ class RemoteBody:
     def _stopped(self, done_bytes: int) -> bool:
         """Whether there is no use in waiting any longer: `watch` raises then, here as between windows."""
         try:
-            self._watch(done_bytes)
+            if self._watch is not None:
+                self._watch(done_bytes)
         except Exception:  # noqa: BLE001 - whoever asks for the next window hears of it
             return True
         return False
@@ -262,13 +272,13 @@ class _RemotePieces(Pieces):
         size_bytes: int,
         part_bytes: int,
         held: Callable[[int], int],
-        send: Callable[[PartSlot, Driver, str, str, Watch], Part],
+        cut: Callable[[PartSlot], Callable[[Driver, str, str, Watch], Part]],
     ) -> None:
         self._size_bytes = size_bytes
         self._part_bytes = part_bytes
         self._slots = slots(size_bytes, part_bytes)
         self._held = held
-        self._send = send
+        self._cut = cut
 
     def next_held_bytes(self) -> int:
         return self._held(self._part_bytes)
@@ -278,14 +288,4 @@ class _RemotePieces(Pieces):
         if slot is None:
             return None
         last = slot.offset_bytes + slot.size_bytes == self._size_bytes
-        return Piece(slot, self._held(slot.size_bytes), last, partial(self._send, slot))
-
-
-def _watched(body: Body, watch: Watch, request: Callable[[Body], _T]) -> _T:
-    watched = WatchedBody(body, watch)
-    try:
-        return request(watched)
-    except Exception as exc:
-        if exc is watched.failure:
-            raise DataFailed(exc) from exc
-        raise
+        return Piece(slot, self._held(slot.size_bytes), last, self._cut(slot))

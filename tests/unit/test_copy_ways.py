@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +21,11 @@ from storage_guard import (
     Store,
     StoreUnavailable,
     copying,
+    remote,
     schemes,
     signals,
 )
-from storage_guard.driver import Capabilities, Driver, Vouch
+from storage_guard.driver import Body, Capabilities, Driver, Limits, Part, PartSlot, Vouch
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import (
     BUSY,
@@ -190,6 +192,7 @@ def test_what_the_service_declines_to_copy_passes_through_here(
     assert list(ends.home.scan_uploads("")) == []
     assert told == sorted(told)
     assert told[-1] == size_bytes
+    assert any("passed through here" in note for note in receipt.notes)
 
 
 def test_an_upload_that_a_declined_copy_left_open_is_told() -> None:
@@ -245,21 +248,80 @@ def test_parts_grow_until_they_suffice(ends: Ends) -> None:
     assert ends.target.read("copy") == data
 
 
-@pytest.mark.parametrize("memory_bytes", [1, PART_BYTES, 2 * PART_BYTES])
-def test_what_passes_through_here_stays_within_memory_bytes(memory_bytes: int) -> None:
-    held: list[int] = []
+class Counting(MemoryDriver):
+    """Counts the bytes that were read and have not been taken by a target yet."""
 
-    class Counting(MemoryDriver):
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        super().__init__(limits=limits)
+        self._lock = threading.Lock()
+        self.held_bytes = self.most_bytes = 0
+
+    def count(self, more_bytes: int) -> None:
+        with self._lock:
+            self.held_bytes += more_bytes
+            self.most_bytes = max(self.most_bytes, self.held_bytes)
+
+    def read(self, key: str, start: int, stop: int, etag: str | None, /) -> bytes:
+        self.count(stop - start)
+        return super().read(key, start, stop, etag)
+
+
+@pytest.mark.parametrize("memory_bytes", [PART_BYTES, 3 * PART_BYTES])
+def test_parts_that_pass_through_here_stay_within_memory_bytes(memory_bytes: int) -> None:
+    away = Counting()
+
+    class Target(Elsewhere):
+        def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:
+            part = super().put_part(key, upload_id, slot, body)
+            away.count(-slot.size_bytes)
+            return part
+
+    source, target = store_of(away), store_of(Target(), memory_bytes=memory_bytes, in_flight=8)
+    source.create("k", data_of(200_000))
+    target.copy((source, "k"), "copy")
+    assert target.read("copy") == data_of(200_000)
+    assert away.most_bytes <= memory_bytes
+
+
+@pytest.mark.parametrize(("memory_bytes", "block_bytes"), [(1, 256 * 1024), (1 << 20, 512 * 1024)])
+def test_what_is_larger_than_memory_bytes_is_read_block_by_block(memory_bytes: int, block_bytes: int) -> None:
+    limits = replace(LIMITS, max_put_bytes=1 << 21, max_object_bytes=1 << 21)
+    asked: list[int] = []
+
+    class Source(MemoryDriver):
         def read(self, key: str, start: int, stop: int, etag: str | None, /) -> bytes:
-            held.append(stop - start)
+            asked.append(stop - start)
             return super().read(key, start, stop, etag)
 
-    source = store_of(Counting(limits=LIMITS))
+    data = data_of(1_300_001)
+    source = store_of(Source(limits=limits), multipart_from_bytes=1 << 21)
+    target = store_of(Elsewhere(limits), multipart_from_bytes=1 << 21, memory_bytes=memory_bytes)
+    source.create("k", data)
+    target.copy((source, "k"), "copy")
+    assert target.read("copy") == data
+    assert max(asked) == block_bytes
+    assert sum(asked) == len(data)
+
+
+def test_a_part_is_read_once_however_often_it_is_sent() -> None:
+    away, home = FaultyDriver(MemoryDriver(limits=LIMITS)), FaultyDriver(Elsewhere())
+    source, target = store_of(away), store_of(home, in_flight=1)
     source.create("k", data_of(50_000))
-    target = store_of(Elsewhere(), memory_bytes=memory_bytes)
+    home.plan("put_part", [LostOnTheWay(), LOST_AFTER, BUSY, LOST_AFTER])
     target.copy((source, "k"), "copy")
     assert target.read("copy") == data_of(50_000)
-    assert max(held) <= max(1, memory_bytes // 2)
+    assert away.calls["read"] == 5
+
+
+def test_nobody_waits_for_a_source_that_is_no_longer_wanted() -> None:
+    driver = FaultyDriver(MemoryDriver(limits=LIMITS))
+    source = store_of(driver)
+    source.create("k", b"x")
+    driver.plan("read", [LOST_BEFORE] * 1000)
+    original = remote.look(copying.find("k", source).access, "k", "'copy' was not written", 300.0)
+    with pytest.raises(StoreUnavailable):
+        original.read(0, 1, lambda: True)
+    assert driver.calls["read"] == 1
 
 
 def test_a_source_that_never_answers_is_named_and_nothing_is_written(ends: Ends) -> None:
