@@ -38,7 +38,7 @@ from storage_guard.schemes import open_driver
 from storage_guard.sending import Progress
 
 if TYPE_CHECKING:
-    from storage_guard.store import Store
+    pass
 
 COPY_PART_BYTES = 128 * MiB
 """What a service copies in one request of many: nothing of it passes through here, and no time is lost on the way."""
@@ -70,33 +70,17 @@ class Origin:
                 self.opened.close()
 
 
-def find(source: str | tuple[Store, str], store: Store) -> Origin:
-    """Where a source is: a key of `store`, `(store, key)`, or a URL whose last segment is the key (no key of ours holds
+def find(source: str | tuple[Access, str], here: Access) -> Origin:
+    """Where a source is: a key `here`, a key elsewhere, or a URL whose last segment is the key (no key of ours holds
     "://"). Nothing is looked up yet.
 
-    Raises InvalidKey; ValueError for a URL that names no object, or of no installed backend; TypeError.
+    Raises InvalidKey; ValueError for a URL that names no object, or of no installed backend.
     """
-    if not isinstance(source, str):
-        try:
-            store, source = source
-        except (TypeError, ValueError):
-            raise _no_source(source) from None
-    elif "://" in source:
-        return _open(source, _access_of(store))
-    access = _access_of(store)
-    access.full(source)
-    return Origin(access, source)
-
-
-def _access_of(store: object) -> Access:
-    access = getattr(store, "_access", None)  # for this module, which is a part of Store kept apart
-    if not isinstance(access, Access):
-        raise _no_source(store)
-    return access
-
-
-def _no_source(given: object) -> TypeError:
-    return TypeError(f"the source of a copy is a key, (store, key) or a URL, not {given!r}")
+    if isinstance(source, str) and "://" in source:
+        return _open(source, here)
+    access, key = (here, source) if isinstance(source, str) else source
+    access.full(key)
+    return Origin(access, key)
 
 
 def _open(url: str, ours: Access) -> Origin:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal, overload
 
-from storage_guard import names, outcome, reading, removal, ticket
+from storage_guard import names, outcome, removal, ticket
 from storage_guard.access import DEADLINE_S, Access
 from storage_guard.clock import Clock, SystemClock
 from storage_guard.creation import Creation
@@ -15,28 +15,32 @@ from storage_guard.driver import Driver
 from storage_guard.errors import NotWritten, OutcomeUnknown
 from storage_guard.model import (
     NO_OPTIONS,
-    Capabilities,
     Guarantee,
-    ObjectInfo,
     ObjectOptions,
-    Prefix,
     Receipt,
+    Swept,
+    Upload,
 )
 from storage_guard.outcome import IfExists
 from storage_guard.plan import DEFAULT_MEMORY_BYTES, DEFAULT_MULTIPART_FROM_BYTES
 from storage_guard.policy import Enforcement, Policy, Wanted
+from storage_guard.reads import Reads
 from storage_guard.resolve import Settling
 from storage_guard.retry import RetryPolicy
 from storage_guard.sending import Bounds, Progress
 from storage_guard.source import open_source
 
 if TYPE_CHECKING:
+    import io
+    from datetime import datetime
     from typing import Self
 
     from typing_extensions import Buffer
 
+    from storage_guard.opening import Compression, ObjectTextWriter, ObjectWriter
 
-class Store:
+
+class Store(Reads):
     """Create-only writes, and what belongs to them, over one driver.
 
     Thread-safe. Keys are relative to `prefix`. Time, chance and the waits between attempts are arguments.
@@ -47,12 +51,14 @@ class Store:
     - `in_flight`: how many parts of an object are sent at a time, at most. None: as many as the store was seen to
       profit from, 16 at first and 64 at most. 1: one after the other, and no threads.
     - `memory_bytes`: what the parts of one object that are on their way may hold in memory together (128 MiB). A file
-      costs 256 KiB for each, a buffer nothing, a stream the whole part: at most
-      `min(in_flight * part_bytes, memory_bytes)`, and one block that is being read. A stream's parts grow behind every
-      tenth of the parts that the store allows, to a quarter of `memory_bytes`: that is how far it can reach.
+      costs 256 KiB for each, a buffer nothing, a stream whole parts: those on their way and the one that is being read,
+      together at most `min(in_flight * part_bytes, memory_bytes)`. A stream's parts double behind every tenth of
+      the parts that the store allows, up to a quarter of `memory_bytes`: that is how far it can reach.
     - `enforcement`: "probe" refuses a store whose guarantee nobody vouches for; "trust" believes it, warns, and says
       "trusted" on every receipt. A store that is known not to keep the condition is refused either way.
     - `defaults`: options for every `create` that is given none.
+    - `journal`: the folder in which this machine's open uploads are written down, for `resume` and `sweep`. None: what
+      STORAGE_GUARD_JOURNAL names, or `storage-guard` where the system keeps a program's state.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Store:
         retry: RetryPolicy | None = None,
         enforcement: Enforcement = "probe",
         defaults: ObjectOptions | None = None,
+        journal: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
     ) -> None:
         for name, value in (
@@ -82,34 +89,24 @@ class Store:
         prefix = prefix.strip("/")
         if prefix:
             names.check_key(prefix)
-        self._access = Access(
+        access = Access(
             driver=driver,
             prefix=f"{prefix}/" if prefix else "",
             clock=clock or SystemClock(),
             retry=retry or RetryPolicy(),
             url=driver.location.url(prefix),
         )
-        self._policy = Policy(
-            access=self._access,
-            part_bytes=part_bytes,
-            multipart_from_bytes=multipart_from_bytes,
-            bounds=Bounds(in_flight, memory_bytes),
-            enforcement=enforcement,
-            defaults=defaults or NO_OPTIONS,
+        super().__init__(
+            Policy(
+                access=access,
+                part_bytes=part_bytes,
+                multipart_from_bytes=multipart_from_bytes,
+                bounds=Bounds(in_flight, memory_bytes),
+                enforcement=enforcement,
+                defaults=defaults or NO_OPTIONS,
+                journal=None if journal is None else os.path.abspath(journal),
+            )
         )
-
-    @property
-    def url(self) -> str:
-        """Where the keys of this store live."""
-        return self._access.url
-
-    @property
-    def driver(self) -> Driver:
-        """The backend underneath: for what no Store offers. Its calls make no promise."""
-        return self._access.driver
-
-    def __repr__(self) -> str:
-        return f"Store({self.url!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -133,6 +130,7 @@ class Store:
         options: ObjectOptions | None = None,
         if_exists: IfExists = "error",
         write_id: str | None = None,
+        resume: bool = False,
         progress: Progress | None = None,
         deadline_s: float = DEADLINE_S,
     ) -> Receipt:
@@ -143,7 +141,12 @@ class Store:
         `if_exists`: "error" raises ObjectExists; "same" accepts an object with equal bytes; "skip" accepts any.
         `write_id`: the caller's own name for this write, `[A-Za-z0-9_-]{1,64}`. The same id with the same bytes is
         the same write, from any process; with other bytes it is ObjectExists.
-        `progress(done_bytes, total_bytes or None)` is called as bytes are read, never backwards.
+        `resume`: a large file (or buffer) whose upload fails or dies is kept, and the next `create` on this machine
+        with `resume=True`, this key, these options and this very file goes on with it; of two that try at the same
+        time one is told. A file that has changed since is sent anew. ValueError for a stream. The journal that knows
+        of it is `Store(journal=...)`.
+        `progress(done_bytes, total_bytes or None)` is called as bytes are read, never backwards, by one thread at a
+        time, not always the same.
         `deadline_s`: give up when the *store* has made no progress for so long. A slow source does not count.
 
         Raises ObjectExists; OutcomeUnknown (with a ticket for `settle`); GuaranteeMissing, before the first byte, for
@@ -162,6 +165,14 @@ class Store:
         source = open_source(data, key)
         done = False
         try:
+            if resume:
+                from storage_guard import resuming  # noqa: PLC0415 - few writes are gone on with
+
+                resumable = resuming.resumable(policy, wanted, source, can, patience=patience, progress=progress)
+                if resumable is not None:
+                    receipt = resumable.create()
+                    done = True
+                    return receipt
             payload, multipart = policy.payload(source, key, can)
             guarantee = policy.vouch(can.finish if multipart else can.put, can, key)
             write = outcome.start(
@@ -177,6 +188,7 @@ class Store:
                 wanted.meta,
                 multipart=multipart,
                 bounds=policy.bounds,
+                diary=policy.diary(wanted, can) if multipart else None,
                 progress=progress,
             ).create(write)
             done = True
@@ -220,50 +232,169 @@ class Store:
         """
         removal.remove(self._access, key, etag)
 
-    # Reading
+    def copy(
+        self,
+        source: str | tuple[Store, str],
+        key: str,
+        *,
+        options: ObjectOptions | None = None,
+        if_exists: IfExists = "error",
+        write_id: str | None = None,
+        progress: Progress | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> Receipt:
+        """Create an object from another one, if its key is free.
 
-    def head(self, key: str) -> ObjectInfo | None:
-        """The object at the key, or None. Raises InvalidKey, AccessDenied, StoreUnavailable."""
-        full_key = self._access.full(key)
-        info = self._access.patiently(lambda: self.driver.head(full_key), f"{key!r} could not be looked up", key=key)
-        return None if info is None else self._access.relative(info)
+        `source`: a key of this store, `(store, key)`, or a URL that `open_store` takes, with the key behind it. Where
+        both ends are one service it copies by itself, in parallel parts if the object is large; otherwise the bytes
+        pass through here. The source is pinned: if it is replaced or removed meanwhile, nothing is written.
+        `options` None: those of the source. The write id is never copied.
 
-    def read(self, key: str, start: int = 0, stop: int | None = None, *, etag: str | None = None) -> bytes:
-        """The bytes from `start` up to, not including, `stop` (None: the end). `etag` pins the object.
-
-        All are of one object. Up to 4 MiB they cost one request; more are fetched in pieces of 4 MiB, side by side,
-        and if the object is replaced meanwhile, that is ObjectChanged. A larger object costs a look at its size too,
-        and without an etag its first piece is fetched twice. Memory: what is returned, and
-        `min(in_flight * 4 MiB, memory_bytes)`.
-
-        Raises ObjectNotFound, ObjectChanged, InvalidKey, AccessDenied, StoreUnavailable; ValueError for a range that
-        is none.
+        Raises ObjectNotFound (there is no source), SourceChanged, and all that `create` raises.
         """
-        return reading.read(self._access, self._policy.bounds, key, start, stop, etag=etag)
+        from storage_guard import copying  # noqa: PLC0415 - most programs copy nothing
 
-    def stream(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The same bytes in pieces of 4 MiB, in order, all of one object: if it is replaced meanwhile, ObjectChanged.
+        wanted = self._policy.wanted(key, if_exists=if_exists, write_id=write_id, options=options)
+        where = copying.find(self._end(source), self._access)
+        return copying.copy(self._policy, where, wanted, options, progress=progress, deadline_s=deadline_s)
 
-        Pieces are fetched side by side, ahead of the caller, who may take as long as it likes. Memory: the piece that
-        the caller has, and `min(in_flight * 4 MiB, memory_bytes)`. Close the iterator, or drop it, to stop early:
-        what is under way then is waited for.
+    @staticmethod
+    def _end(source: object) -> str | tuple[Access, str]:
+        match source:
+            case str():
+                return source
+            case (Store() as store, str() as key):
+                return store._access, key  # noqa: SLF001 - of this very class
+            case _:
+                raise TypeError(f"the source of a copy is a key, (store, key) or a URL, not {source!r}")
 
-        Raises as `read` does, when called or between pieces, and as soon as a piece is known to fail.
+    def rename(self, source_key: str, key: str, *, deadline_s: float = DEADLINE_S) -> Receipt:
+        """Copy an object to a free key, then remove the source, if it still is what was copied.
+
+        Two steps: whoever looks in between sees both. Where a store cannot remove on condition, an object that
+        replaces the source in the moment between the last look and the removal would be removed instead.
+        Raises RenameIncomplete (the copy is there, and so is the source, or may be), and all that `copy` raises:
+        then nothing was removed.
         """
-        return reading.stream(self._access, self._policy.bounds, key, start, stop)
+        from storage_guard import copying  # noqa: PLC0415 - most programs copy nothing
 
-    def scan(self, prefix: str = "", *, delimiter: str = "", start_after: str = "") -> Iterator[ObjectInfo | Prefix]:
-        """Objects whose key begins with `prefix`, in the order of their UTF-8 bytes, after `start_after`.
+        wanted = self._policy.wanted(key, if_exists="error", write_id=None, options=None)
+        return copying.rename(self._policy, copying.find(source_key, self._access), wanted, deadline_s=deadline_s)
 
-        With a delimiter, keys that have it behind the prefix are rolled up into one `Prefix` each. What the library
-        keeps for itself (`.storage-guard/`) is not shown. A listing may be stale; no write is judged by it.
-        Raises AccessDenied, StoreUnavailable.
+    # Files
+
+    @overload
+    def open(
+        self,
+        key: str,
+        mode: Literal["xb"],
+        *,
+        compression: Compression | None = None,
+        options: ObjectOptions | None = None,
+        if_exists: IfExists = "error",
+        write_id: str | None = None,
+        progress: Progress | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> ObjectWriter: ...
+    @overload
+    def open(
+        self,
+        key: str,
+        mode: Literal["xt", "x"],
+        *,
+        compression: Compression | None = None,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        options: ObjectOptions | None = None,
+        if_exists: IfExists = "error",
+        write_id: str | None = None,
+        progress: Progress | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> ObjectTextWriter: ...
+    @overload
+    def open(
+        self, key: str, mode: Literal["rb"] = "rb", *, compression: Compression | None = None
+    ) -> io.BufferedIOBase: ...
+    @overload
+    def open(
+        self,
+        key: str,
+        mode: Literal["rt", "r"],
+        *,
+        compression: Compression | None = None,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> io.TextIOWrapper: ...
+    def open(
+        self,
+        key: str,
+        mode: str = "rb",
+        *,
+        compression: Compression | None = None,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        options: ObjectOptions | None = None,
+        if_exists: IfExists | None = None,
+        write_id: str | None = None,
+        progress: Progress | None = None,
+        deadline_s: float | None = None,
+    ) -> ObjectWriter | ObjectTextWriter | io.BufferedIOBase | io.TextIOWrapper:
+        """An object as a file: "xb" and "xt" create it, "rb" and "rt" read it.
+
+        A writer uploads while it is written to, and publishes when it is closed: whole, or not at all. `commit()` does
+        the same and returns the Receipt, `discard()` throws away. An exception in its `with` block discards; so does
+        collecting a writer that was never closed, with a ResourceWarning that says where it was opened. A taken key
+        is ObjectExists here already, and again, which is what counts, when it is closed.
+
+        A reader is buffered and seekable, and pinned to one object: if that is replaced meanwhile, ObjectChanged.
+
+        `compression`: "gzip", "bz2" or "xz". With it, and as text, use these modes and not the standard library's
+        wrappers: an `io.TextIOWrapper` around a binary writer commits when it is dropped, in an exception too, and a
+        `gzip.GzipFile` never closes it. `encoding` is UTF-8 unless it is given, `newline` as in the built-in `open`.
+
+        Raises ValueError for another mode, or an option that the mode has no use for; what `create` and `read` raise.
         """
-        return reading.scan(self._access, prefix, delimiter, start_after)
+        from storage_guard import opening  # noqa: PLC0415 - not every program opens files
 
-    def check(self) -> Capabilities:
-        """What the store can do. Raises GuaranteeMissing if it would not keep the promise, AccessDenied,
-        StoreUnavailable."""
-        can = self._policy.known()
-        self._policy.vouch(can.put, can, None)
-        return can
+        text = opening.Text(encoding, errors, newline)
+        if mode in ("rb", "rt", "r"):
+            opening.refuse_for_reading(
+                options=options, if_exists=if_exists, write_id=write_id, progress=progress, deadline_s=deadline_s
+            )
+            return opening.open_reader(self._access, key, mode, compression, text)
+        wanted = self._policy.wanted(key, if_exists=if_exists or "error", write_id=write_id, options=options)
+        return opening.open_writer(
+            self._policy,
+            wanted,
+            mode,
+            compression,
+            text,
+            progress=progress,
+            deadline_s=DEADLINE_S if deadline_s is None else deadline_s,
+        )
+
+    # Housekeeping
+
+    def sweep(self, *, older_than_s: float, uploads: Iterable[Upload] = (), now: datetime | None = None) -> Swept:
+        """Throw away uploads that nobody will finish.
+
+        Those that this machine's journal knows as ours, whose process is dead, and that began over `older_than_s`
+        seconds ago; of others only those that are named in `uploads`, by the age of their newest part. An upload that
+        a living process of this machine is at work on is never among the former; of the latter the age is all that is
+        known, so choose it well above the longest pause a writer makes. What could not be swept is `kept`.
+        `now`, aware: what ages are counted from, if not the time of this machine.
+        Raises NotWritten when the journal cannot be read.
+        """
+        from datetime import UTC, datetime  # noqa: PLC0415 - housekeeping
+
+        from storage_guard import sweeping  # noqa: PLC0415
+        from storage_guard.journal import JournalError  # noqa: PLC0415
+
+        try:
+            folder = self._policy.journal_folder()
+        except JournalError as exc:
+            raise NotWritten(f"nothing was swept in {self.url}: {exc}") from exc
+        return sweeping.sweep(self._access, folder, uploads, older_than_s, now or datetime.now(UTC))

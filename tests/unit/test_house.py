@@ -64,7 +64,7 @@ MAY = {
     "storage_guard/body.py": Room(pure=True),
     "storage_guard/source.py": Room("body checksum errors"),
     "storage_guard/driver.py": Room("body model signals"),
-    "storage_guard/plan.py": Room("model", pure=True),
+    "storage_guard/plan.py": Room("body model", pure=True),
     "storage_guard/outcome.py": Room(pure=True),
     "storage_guard/ticket.py": Room(pure=True),
     "storage_guard/translate.py": Room("errors signals", pure=True),
@@ -86,16 +86,22 @@ MAY = {
     "storage_guard/sending.py": Room(
         "answers clock concurrency driver lanes model outcome payload plan resolve retry signals"
     ),
+    "storage_guard/diary.py": Room(pure=True),
+    "storage_guard/journaling.py": Room("diary journal"),
     "storage_guard/creation.py": Room(
-        "answers checksum errors lanes model outcome payload resolve retry sending signals"
+        "answers checksum diary errors lanes model outcome payload resolve retry sending signals"
     ),
     "storage_guard/policy.py": Room(
-        "access caller creation errors model names outcome payload plan resolve sending source"
+        "access caller creation diary errors journal journaling model names outcome payload plan resolve sending source"
     ),
     "storage_guard/store.py": Room(
-        "access clock creation driver errors model names outcome plan policy reading removal resolve retry sending "
-        "source ticket"
+        "access clock copying creation driver errors journal model names opening outcome plan policy reads removal resolve "
+        "resuming retry sending source sweeping ticket"
     ),
+    "storage_guard/resuming.py": Room(
+        "checksum creation errors journal journaling model outcome payload plan policy retry sending signals source"
+    ),
+    "storage_guard/sweeping.py": Room("access answers errors journal model names signals translate"),
     "storage_guard/schemes.py": Room("driver"),
     "storage_guard/remote.py": Room(
         "access answers body checksum driver errors model payload plan retry signals translate"
@@ -104,6 +110,7 @@ MAY = {
         "access checksum creation driver errors model names outcome payload plan policy remote removal schemes sending "
         "signals store"
     ),
+    "storage_guard/reads.py": Room("access driver model policy reading sweeping"),
     "storage_guard/compression.py": Room(),
     "storage_guard/pouring.py": Room(
         "body checksum compression creation driver errors model outcome payload policy retry sending source"
@@ -114,7 +121,7 @@ MAY = {
     "storage_guard/opening.py": Room(
         "access compression draft errors model policy pouring reader sending textual writer"
     ),
-    "storage_guard/registry.py": Room("store"),
+    "storage_guard/registry.py": Room("schemes store"),
     "storage_guard/__init__.py": Room("errors model registry retry store"),
     "storage_guard/memory.py": Room("checksum driver model signals"),
     "storage_guard/testing/": Room(PUBLIC),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from storage_guard import ObjectOptions, RetryPolicy, Store, open_store, registry
+from storage_guard import ObjectOptions, RetryPolicy, Store, open_store, schemes
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import FakeClock
 from storage_guard_local import LocalDriver
@@ -131,14 +131,14 @@ def install(point: metadata.EntryPoint, monkeypatch: pytest.MonkeyPatch) -> None
     """Let this entry point be the only one that is installed."""
 
     def entry_points(*, group: str) -> metadata.EntryPoints:
-        assert group == registry.GROUP
+        assert group == schemes.GROUP
         return metadata.EntryPoints([point])
 
     monkeypatch.setattr(metadata, "entry_points", entry_points)
 
 
 def test_a_missing_sdk_is_told_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(metadata.EntryPoint("oss", "a_module_that_is_not_there:open_url", registry.GROUP), monkeypatch)
+    install(metadata.EntryPoint("oss", "a_module_that_is_not_there:open_url", schemes.GROUP), monkeypatch)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'storage-guard\[oss\]'") as caught:
         open_store("oss://bucket")
     assert caught.value.name == "a_module_that_is_not_there"
@@ -146,7 +146,7 @@ def test_a_missing_sdk_is_told_with_the_command_that_brings_it(monkeypatch: pyte
 
 def test_a_third_party_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "a_third_party", sys.modules[__name__])
-    install(metadata.EntryPoint("mine", "a_third_party:open_mine", registry.GROUP), monkeypatch)
+    install(metadata.EntryPoint("mine", "a_third_party:open_mine", schemes.GROUP), monkeypatch)
     store = open_store("mine://somewhere/deep", colour="green", part_bytes=1)
     assert isinstance(store.driver, MemoryDriver)
     assert store.url == "memory://registry-green/deep"
