@@ -61,6 +61,7 @@ class Creation(Resolver):
         self._tally = Tally(progress, payload.size_bytes)
         self._sending: Sending | None = None
         self._pieces: Pieces | None = None
+        self._kept = False  # the upload is left for another `create`
 
     def create(self, write: Write) -> Receipt:
         """Run to the verdict; what interrupts it after a commit was sent carries a ticket."""
@@ -124,6 +125,7 @@ class Creation(Resolver):
             return False
         if not in_doubt and isinstance(self.trouble, SourceChanged | signals.Gone):
             return False  # nobody has that data any more, or there is no upload
+        self._kept = True
         self._note_upload("create with resume=True, the same key and the same data goes on with it")
         return True
 
@@ -131,8 +133,10 @@ class Creation(Resolver):
         # In doubt another `create` needs to know our id, or it would take our object for another's.
         if self.upload_id is None and not (in_doubt and self._diary.knows_id):
             self._diary.closed()
-        else:
+        elif in_doubt or self._kept:
             self._diary.left()
+        else:
+            self._diary.abandoned()
         self.notes += self._diary.notes
         self._diary.notes.clear()
 
@@ -197,11 +201,14 @@ class Creation(Resolver):
         self._diary.begun(self.upload_id)
         self.patience.progress()
 
-    def go_on(self, upload_id: str, have: Collection[Part], write: Write) -> Receipt:
-        """Take over an upload that another process has left, with the parts it has, and run to the verdict."""
+    def take_over(self, upload_id: str, write: Write) -> None:
+        """Of an upload that another process has left: so that an interruption knows."""
         self.upload_id = upload_id
+        self.write = write
+
+    def go_on(self, have: Collection[Part], write: Write) -> Receipt:
+        """With the parts of the upload that was taken over, to the verdict."""
         with self.interruptible():
-            self.write = write
             self.sending(have)
             glance = self.target.glance()
         if not glance.taken:

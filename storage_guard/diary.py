@@ -33,3 +33,7 @@ class Diary:
 
     def left(self) -> None:
         """The upload is left open, and so is what is known of it."""
+
+    def abandoned(self) -> None:
+        """The upload is left open because it could not be aborted: nobody is to go on with it."""
+        self.left()

@@ -69,6 +69,11 @@ class ResumeDiary(Diary):
     def left(self) -> None:
         self._held.release()
 
+    def abandoned(self) -> None:
+        self._entry = replace(self._entry, source=None)
+        self._record()
+        self.left()
+
     def _record(self) -> None:
         try:
             self._held.record(self._entry)

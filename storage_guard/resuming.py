@@ -13,6 +13,7 @@ from storage_guard.errors import NotWritten, SourceChanged
 from storage_guard.journal import Entry, Held, Journal, JournalError, SourceIdentity, options_digest
 from storage_guard.journaling import ResumeDiary
 from storage_guard.model import Capabilities, Guarantee, Part, PartSlot, Receipt
+from storage_guard.outcome import Answer
 from storage_guard.payload import KnownData
 from storage_guard.plan import slots
 from storage_guard.policy import Policy, Wanted
@@ -55,23 +56,38 @@ class Resumable:
         if not self._fits(left):
             return self.begin(held, self.wanted, self._throw_away(left))
         mine = replace(self, wanted=replace(self.wanted, write_id=left.write_id), part_bytes=left.part_bytes)
-        found = mine.parts_of(left)
+        write = outcome.go_on(committing=left.committing, if_exists=self.wanted.if_exists, named=self.wanted.named)
+        creation = mine.creation(ResumeDiary(held, left))
+        creation.take_over(left.upload_id, write)
+        found, have = mine.look_at(left, creation)
         if found is None:
             # Aborted by somebody, or finished by who died. With the same id it is safe to begin anew.
             return mine.begin(held, mine.wanted, suspect=left.committing)
-        try:
-            have = mine.ours_of(found)
-        except SourceChanged as exc:
-            exc.add_note(self._throw_away(left))
-            raise
+        if creation.trouble is not None:
+            return creation.create(outcome.step(write, Answer.REFUSED))
         if left.committing and len(have) < len(list(mine.slots())):
             # Behind a finish not every store takes parts. If there are parts that are not of our data, this is another
             # write; if the store has lost some, that finish was ours.
             note = self._throw_away(left)
             another = len(have) < len(found)
             return self.begin(held, self.wanted, note) if another else mine.begin(held, mine.wanted, note, suspect=True)
-        write = outcome.go_on(committing=left.committing, if_exists=self.wanted.if_exists, named=self.wanted.named)
-        return mine.creation(ResumeDiary(held, left)).go_on(left.upload_id, have, write)
+        return creation.go_on(have, write)
+
+    def look_at(self, left: Entry, creation: Creation) -> tuple[Sequence[Part] | None, Sequence[Part]]:
+        """The parts that the store has, None if it does not know the upload; and those of our data.
+
+        If that cannot be told, nothing, and `creation` knows why.
+        """
+        with creation.interruptible():
+            try:
+                found = self._parts_of(left)
+                return found, self.ours_of(found or ())
+            except signals.Signal as signal:
+                creation.trouble = signal
+                return (), ()
+            except SourceChanged as exc:
+                creation.trouble = exc
+                raise
 
     def begin(self, held: Held, wanted: Wanted, note: str = "", *, suspect: bool = False) -> Receipt:
         """Open an upload of our own; `suspect`: a finish of an earlier one may have landed."""
@@ -146,25 +162,18 @@ class Resumable:
     def slots(self) -> Iterator[PartSlot]:
         return slots(self.identity.size_bytes, self.part_bytes)
 
-    def parts_of(self, left: Entry) -> list[Part] | None:
-        """The parts that the store has; None if it does not know the upload."""
-        driver = self.policy.access.driver
-
-        def ask() -> list[Part] | None:
+    def _parts_of(self, left: Entry) -> list[Part] | None:
+        while True:
             try:
-                return list(driver.scan_parts(left.key, left.upload_id))
+                found = list(self.policy.access.driver.scan_parts(left.key, left.upload_id))
             except signals.Gone:
                 return None
-
-        sentence = f"{self.wanted.key!r} was not written: its open upload could not be looked at"
-        try:
-            return self.policy.access.patiently(ask, sentence, key=self.wanted.key)
-        except BaseException as exc:
-            exc.add_note(
-                f"upload {left.upload_id} of {self.wanted.key!r} is left as it was: create with resume=True, the same "
-                "key and the same data goes on with it"
-            )
-            raise
+            except (signals.Busy, signals.Lost):
+                if not self.patience.wait():
+                    raise
+            else:
+                self.patience.progress()
+                return found
 
     def ours_of(self, found: Sequence[Part]) -> list[Part]:
         """Those of our data."""

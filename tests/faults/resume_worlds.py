@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,12 +12,12 @@ from typing import Any, TypeVar
 import pytest
 
 from faults.local_systems import files_below
-from storage_guard import ObjectInfo, Receipt, Store
-from storage_guard.driver import Body, Capabilities, Driver, Limits, Part, PartSlot, WriteMeta
+from storage_guard import Receipt, Store
+from storage_guard.driver import Body, Capabilities, Driver, Limits, Part, PartSlot, Signal, WriteMeta
 from storage_guard.journal import Entry, Journal
 from storage_guard.memory import MemoryDriver
 from storage_guard.model import Upload
-from storage_guard.testing import FakeClock, Fault, FaultyDriver, Member, Request
+from storage_guard.testing import BytesBody, FakeClock, Fault, FaultyDriver, Member, Request
 from storage_guard_local import LocalDriver
 
 T = TypeVar("T")
@@ -41,33 +42,37 @@ class _CtrlC(Fault):
 
     def strike(self, request: Request[T], /) -> T:
         if self._acts:
-            request.act()
+            with suppress(Signal):
+                request.act()
         raise KeyboardInterrupt
 
 
+class _RivalFirst(Fault):
+    """Somebody else creates the object just before this request arrives."""
+
+    def strike(self, request: Request[T], /) -> T:
+        with suppress(Signal):
+            request.driver.put_new(FULL_KEY, BytesBody(RIVAL), WriteMeta("rival"))
+        return request.act()
+
+
+RIVAL = b"another's"
+RIVAL_FIRST: Fault = _RivalFirst()
 CTRL_C_BEFORE: Fault = _CtrlC(acts=False)
 CTRL_C_AFTER: Fault = _CtrlC(acts=True)
 
 
 class CountingDriver(FaultyDriver):
-    """Counts the bytes of the parts that were sent, and how often an object was published."""
+    """Counts the bytes of the parts that were sent."""
 
     def __init__(self, inner: Driver) -> None:
         super().__init__(inner)
         self.inner = inner
         self.sent_bytes = 0
-        self.published = 0
 
     def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:
         self.sent_bytes += body.size_bytes
         return super().put_part(key, upload_id, slot, body)
-
-    def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
-        before = self.inner.head(key)
-        try:
-            return super().finish_new(key, upload_id, parts, meta)
-        finally:
-            self.published += before is None and self.inner.head(key) is not None
 
 
 class SilentDriver(MemoryDriver):
@@ -93,6 +98,7 @@ class World:
         self.folder = folder
         self.root = folder / "root"
         self.journal = folder / "journal"
+        self.source = folder / "source.bin"
         self._memory = {"keeping": KeepingDriver, "silent": SilentDriver}.get(kind, MemoryDriver)(limits=LIMITS)
         self.driver = CountingDriver(self._open())
         self.store = self.open_store()
@@ -155,6 +161,13 @@ class World:
         assert (receipt.outcome, receipt.size_bytes, receipt.etag) == ("created", len(data), info.etag)
         assert receipt.write_id == info.write_id
         self.check_nothing_left()
+
+
+def go_on(folder: str, _contender: int, round_number: int) -> str | None:
+    """One of many processes that go on with what was left in that round's world: the write id."""
+    world = World("local", Path(folder, str(round_number)))
+    with world.store as store:
+        return store.create(KEY, world.source, resume=True).write_id
 
 
 def other_data(number: int = 1, size_bytes: int = SIZE_BYTES) -> bytes:
