@@ -62,6 +62,8 @@ class Inline(Crew[T]):
         except Exception as exc:  # noqa: BLE001 - handed on by next_done
             task.error = exc
             self._done.append((task, None))
+        finally:
+            del task  # its error knows this frame: a cycle that would keep what the task holds
 
     def next_done(self) -> tuple[Task[T], T | None]:
         return self._done.pop(0)
@@ -104,8 +106,8 @@ class Threads(Crew[T]):
         self._todo.put(None)
         for thread in self._threads:
             # A crew that is dropped may be collected by one of its own threads.
-            if thread is not threading.current_thread() and _was_started(thread):
-                thread.join()
+            if thread is not threading.current_thread():
+                _join(thread)
         self._threads.clear()
         self._todo = queue.SimpleQueue()  # the None is still in the old one
         self._under_way = 0
@@ -115,18 +117,19 @@ class Threads(Crew[T]):
         return done
 
 
-def _was_started(thread: threading.Thread) -> bool:
-    """Whether there is a thread to join: one whose start was interrupted may come to life a moment later, or never.
+def _join(thread: threading.Thread) -> None:
+    """Wait for it to end. One whose start was interrupted may come to life a moment later, or never.
 
     A late one finds no task: its crew's other threads end only when all tasks are taken, and without others there was
     none.
     """
     never = threading.Event()
     for _ in range(_LATE_LOOKS):
-        if thread.ident is not None:
-            return True
-        never.wait(_LATE_S / _LATE_LOOKS)
-    return False
+        try:
+            thread.join()
+            return
+        except RuntimeError:  # not started, or not yet
+            never.wait(_LATE_S / _LATE_LOOKS)
 
 
 def _work(todo: queue.SimpleQueue[Task[T] | None], done: queue.SimpleQueue[tuple[Task[T], T | None]]) -> None:
@@ -168,13 +171,13 @@ class Lanes(Generic[T]):
         self._memory_bytes = memory_bytes
         self._under_way = 0
         self._held_bytes = 0
-        self._stopping = threading.Event()
+        self._stopping = False  # no Event: Ctrl-C can leave its lock taken for ever
         self._busy: deque[float] = deque()
 
     @property
     def stopping(self) -> bool:
         """Whether tasks should give up. Asked by tasks, in their threads."""
-        return self._stopping.is_set()
+        return self._stopping
 
     def room(self, held_bytes: int = 0) -> bool:
         """Wait until one more task may begin that will hold `held_bytes`; False if one has failed: begin no more."""
@@ -205,7 +208,7 @@ class Lanes(Generic[T]):
 
         Counts nothing, because Ctrl-C may have come between a result and its being counted.
         """
-        self._stopping.set()
+        self._stopping = True
         for _, result in self._crew.join():
             if result is not None:
                 self._took(result)
@@ -215,7 +218,7 @@ class Lanes(Generic[T]):
     def go_on(self) -> None:
         """After a stop: begin anew."""
         self.failure = None
-        self._stopping.clear()
+        self._stopping = False
 
     def _fits(self, held_bytes: int) -> bool:
         if self._under_way >= self.concurrency.allowed:
@@ -234,14 +237,22 @@ class Lanes(Generic[T]):
             self.concurrency.done(task.size_bytes, now_s)
         if not self._under_way:
             self.concurrency.idle()
-        if task.error is not None:
-            self._fail(task.error)
-        elif result is not None:
-            self._took(result)
+        if task.error is None:
+            if result is not None:
+                self._took(result)
+            return
+        error, task.error = task.error, None
+        try:
+            self._fail(error)
+        finally:
+            del error  # as above
 
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = error
-        self._stopping.set()
-        if not isinstance(error, Exception):
-            raise error  # somebody wants the whole program to stop
+        self._stopping = True
+        try:
+            if not isinstance(error, Exception):
+                raise error  # somebody wants the whole program to stop
+        finally:
+            del error
