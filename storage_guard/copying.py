@@ -329,6 +329,7 @@ class _Copying:
             wanted.meta,
             multipart=plan.multipart,
             bounds=policy.bounds,
+            diary=policy.diary(wanted, can) if plan.multipart else None,
             progress=self._told,
         )
         creation.compare_with(self._original, payload.checksums if isinstance(payload, RemoteData) else None)

@@ -38,14 +38,14 @@ def refuse_for_reading(**options: object) -> None:
 
 
 def open_reader(
-    access: Access, key: str, mode: str, compression: str | None, text: Text, *, bounds: Bounds | None = None
+    access: Access, key: str, mode: str, compression: str | None, text: Text, *, bounds: Bounds
 ) -> io.BufferedIOBase | io.TextIOWrapper:
     """Raises ValueError for options that make no sense, and what reading raises."""
     from storage_guard import reader  # noqa: PLC0415 - who writes does not read
 
     _is_text(mode, text)
     packed = None if compression is None else check_name(compression)
-    return reader.open_reader(access, bounds or Bounds(), key, mode, packed, text.encoding, text.errors, text.newline)
+    return reader.open_reader(access, bounds, key, mode, packed, text.encoding, text.errors, text.newline)
 
 
 def open_writer(

@@ -364,7 +364,7 @@ class Store(Reads):
             opening.refuse_for_reading(
                 options=options, if_exists=if_exists, write_id=write_id, progress=progress, deadline_s=deadline_s
             )
-            return opening.open_reader(self._access, key, mode, compression, text)
+            return opening.open_reader(self._access, key, mode, compression, text, bounds=self._policy.bounds)
         wanted = self._policy.wanted(key, if_exists=if_exists or "error", write_id=write_id, options=options)
         return opening.open_writer(
             self._policy,

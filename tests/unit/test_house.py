@@ -95,8 +95,8 @@ MAY = {
         "access caller creation diary errors journal journaling model names outcome payload plan resolve sending source"
     ),
     "storage_guard/store.py": Room(
-        "access clock copying creation driver errors journal model names opening outcome plan policy reads removal resolve "
-        "resuming retry sending source sweeping ticket"
+        "access clock copying creation driver errors journal model names opening outcome plan policy reads removal "
+        "resolve resuming retry sending source sweeping ticket"
     ),
     "storage_guard/resuming.py": Room(
         "checksum creation errors journal journaling model outcome payload plan policy retry sending signals source"
