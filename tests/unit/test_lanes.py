@@ -361,8 +361,8 @@ def test_lanes_that_a_clock_interrupts_are_stopped_all_the_same() -> None:
 
 
 class CtrlC:
-    """KeyboardInterrupt at the n-th bytecode that the coordinator executes in our modules, or call in `threading`,
-    whose locks the interpreter itself would not leave taken at most of the others."""
+    """KeyboardInterrupt at the n-th bytecode that the coordinator executes in our modules, or call of `threading` from
+    there; what `threading` does with its own locks when it is interrupted is not ours."""
 
     OURS = ("lanes.py", "concurrency.py")
 
@@ -370,8 +370,9 @@ class CtrlC:
         self.left = after
 
     def _trace(self, frame: FrameType, event: str, arg: object) -> Any:  # noqa: ARG002
-        ours = frame.f_code.co_filename.endswith(self.OURS)
-        if not ours and not frame.f_code.co_filename.endswith("threading.py"):
+        ours = self._is_ours(frame)
+        from_ours = frame.f_code.co_filename == threading.__file__ and self._is_ours(frame.f_back)
+        if not ours and not from_ours:
             return None
         frame.f_trace_opcodes = ours
         frame.f_trace_lines = False
@@ -380,6 +381,9 @@ class CtrlC:
             if self.left == 0:
                 raise KeyboardInterrupt
         return self._trace
+
+    def _is_ours(self, frame: FrameType | None) -> bool:
+        return frame is not None and frame.f_code.co_filename.endswith(self.OURS)
 
     def interrupts(self, run: Callable[[], None]) -> bool:
         """Whether it came before `run` was over."""
