@@ -90,9 +90,7 @@ def singles() -> Iterator[Planned]:
 
 
 def pairs() -> Iterator[Planned]:
-    alone: list[tuple[Member, int, Fault]] = [
-        (member, 0, fault) for member, faults in FAULTS.items() for fault in faults
-    ]
+    alone: list[tuple[Member, int, Fault]] = [(member, 0, fault) for member in FAULTS for fault in FAULTS[member]]
     yield from itertools.product(alone, alone)
 
 
@@ -210,9 +208,8 @@ def test_ctrl_c_at_every_call_keeps_the_upload_and_the_next_completes(
     unhurried = World(kind, tmp_path / "unhurried")
     state(unhurried)
     unhurried.store.create(KEY, OURS, resume=True)
-    calls: list[tuple[Member, int]] = []
-    for member, count in unhurried.driver.calls.items():
-        calls += ((member, number) for number in range(count))
+    counts: dict[Member, int] = dict(unhurried.driver.calls)
+    calls: list[tuple[Member, int]] = [(member, number) for member in counts for number in range(counts[member])]
     assert len(calls) > 2
     for (member, number), fault in itertools.product(calls, (CTRL_C_BEFORE, CTRL_C_AFTER)):
         world = World(kind, tmp_path / f"{member}-{number}-{fault is CTRL_C_AFTER}")
