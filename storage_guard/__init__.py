@@ -6,6 +6,8 @@
 `storage_guard.driver` is for writers of backends, `storage_guard.testing` for those who test with or against one.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from storage_guard.errors import (
     AccessDenied,
     ChecksumMismatch,
@@ -25,10 +27,26 @@ from storage_guard.errors import (
     Unsupported,
     ticket_of,
 )
-from storage_guard.model import Capabilities, Checksum, ObjectInfo, ObjectOptions, Prefix, Receipt
+from storage_guard.model import (
+    Capabilities,
+    Checksum,
+    Encryption,
+    ObjectInfo,
+    ObjectOptions,
+    Prefix,
+    Receipt,
+    Retention,
+    Swept,
+    Upload,
+)
 from storage_guard.registry import open_store
 from storage_guard.retry import RetryPolicy
 from storage_guard.store import Store
+
+if TYPE_CHECKING:
+    from storage_guard.reader import ObjectReader
+    from storage_guard.textual import ObjectTextWriter
+    from storage_guard.writer import ObjectWriter
 
 __version__ = "0.1.0"
 
@@ -37,6 +55,7 @@ __all__ = [
     "Capabilities",
     "Checksum",
     "ChecksumMismatch",
+    "Encryption",
     "GuaranteeBroken",
     "GuaranteeMissing",
     "GuaranteeWarning",
@@ -47,16 +66,35 @@ __all__ = [
     "ObjectInfo",
     "ObjectNotFound",
     "ObjectOptions",
+    "ObjectReader",
+    "ObjectTextWriter",
+    "ObjectWriter",
     "OutcomeUnknown",
     "Prefix",
     "Receipt",
     "RenameIncomplete",
+    "Retention",
     "RetryPolicy",
     "SourceChanged",
     "StorageGuardError",
     "Store",
     "StoreUnavailable",
+    "Swept",
     "Unsupported",
+    "Upload",
     "open_store",
     "ticket_of",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The classes of files, which not every program opens."""
+    if name == "ObjectReader":
+        from storage_guard.reader import ObjectReader  # noqa: PLC0415
+
+        return ObjectReader
+    if name in ("ObjectTextWriter", "ObjectWriter"):
+        from storage_guard import opening  # noqa: PLC0415
+
+        return getattr(opening, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

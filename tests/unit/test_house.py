@@ -122,7 +122,7 @@ MAY = {
         "access compression draft errors model policy pouring reader sending textual writer"
     ),
     "storage_guard/registry.py": Room("schemes store"),
-    "storage_guard/__init__.py": Room("errors model registry retry store"),
+    "storage_guard/__init__.py": Room("errors model opening reader registry retry store textual writer"),
     "storage_guard/memory.py": Room("checksum driver model signals"),
     "storage_guard/testing/": Room(PUBLIC),
     "storage_guard/testing/__init__.py": Room(PUBLIC, also="pytest"),
