@@ -68,6 +68,47 @@ def test_without_any_time_nothing_is_repeated_unless_at_once() -> None:
     assert Patience(FakeClock(chance=0.0), RetryPolicy(), 0.0).wait()
 
 
+def test_what_one_request_achieves_is_progress_for_all_beside_it_but_its_waits_are_its_own() -> None:
+    clock = FakeClock(chance=1.0)
+    patience = Patience(clock, RetryPolicy(1.0, 4.0), 7.0)
+    one, other = patience.beside(), patience.beside()
+    for _ in range(3):
+        assert one.wait()
+    assert clock.now_s() == 7.0
+    other.progress()
+    assert one.wait(), "the store did something for the other"
+    assert clock.now_s() == 11.0, "and yet it has failed this one four times"
+    assert not one.wait(), "three seconds are left, and the next wait is four"
+    assert patience.wait(), "that of the others begins with the first"
+    assert clock.now_s() == 12.0
+
+
+def test_a_request_that_begins_late_has_a_deadline_of_its_own() -> None:
+    clock = FakeClock(chance=1.0)
+    patience = Patience(clock, RetryPolicy(1.0, 4.0), 2.0)
+    clock.sleep(100.0)
+    assert not patience.wait()
+    assert patience.beside().wait()
+
+
+def test_who_waits_notices_soon_that_all_is_over() -> None:
+    clock = FakeClock(chance=1.0)
+    patience = Patience(clock, RetryPolicy(8.0, 8.0), 100.0)
+    assert not patience.wait(stopped=lambda: clock.now_s() >= 3.0)
+    assert 3.0 <= clock.now_s() <= 3.25
+    assert not patience.wait(stopped=lambda: True)
+    assert clock.now_s() <= 3.25, "and at once if it is over already"
+
+
+def test_who_is_not_stopped_waits_as_long_as_anybody() -> None:
+    for chance in (0.0, 0.01, 0.5, 1.0):
+        clock = FakeClock(chance=chance)
+        assert Patience(clock, RetryPolicy(1.0, 4.0), 100.0).wait(stopped=lambda: False)
+        assert clock.now_s() == pytest.approx(chance)
+        assert Patience(clock, RetryPolicy(1.0, 4.0), 100.0).wait(50.0, stopped=lambda: False)
+        assert clock.now_s() == pytest.approx(chance + 50.0)
+
+
 def test_the_real_clock_runs_sleeps_and_takes_chances() -> None:
     clock = SystemClock()
     before = clock.now_s()
