@@ -350,6 +350,23 @@ def test_an_entry_that_cannot_be_removed_is_told_and_does_no_harm(tmp_path: Path
     world.check_whole(world.store.create(KEY, OURS, resume=True))
 
 
+@pytest.mark.parametrize("write_id", [None, "the-write"])
+def test_without_its_journal_an_object_of_ours_is_known_by_a_callers_write_id_only(
+    tmp_path: Path, write_id: str | None
+) -> None:
+    world = World("memory", tmp_path)
+    world.driver.plan("finish_new", [CTRL_C_AFTER])
+    with pytest.raises(KeyboardInterrupt):
+        world.store.create(KEY, OURS, resume=True, write_id=write_id)
+    for path in world.journal.iterdir():
+        path.unlink()
+    if write_id is None:
+        with pytest.raises(ObjectExists):
+            world.reopen().create(KEY, OURS, resume=True)
+    else:
+        world.check_whole(world.reopen().create(KEY, OURS, resume=True, write_id=write_id))
+
+
 # Many processes
 
 

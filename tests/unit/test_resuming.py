@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from storage_guard.creation import Creation
 from storage_guard.driver import PartSlot, WriteMeta
 from storage_guard.journaling import ResumeDiary
 from storage_guard.resuming import Resumable
-from storage_guard.testing import GONE, BytesBody
+from storage_guard.testing import GONE, REFUSED, BytesBody
 
 
 @pytest.fixture(params=KINDS)
@@ -313,6 +314,27 @@ def test_two_keys_and_two_prefixes_do_not_meet(world: World, source: Path) -> No
 
     assert world.store.create(KEY, source, resume=True, progress=others).outcome == "created"
     assert told == ["created", "created"]
+
+
+def test_on_disk_a_failed_upload_is_held_until_its_store_is_closed(tmp_path: Path, source: Path) -> None:
+    first, second = World("local", tmp_path), World("local", tmp_path)
+    first.driver.plan("put_part", [None, None, REFUSED])
+    with pytest.raises(NotWritten):
+        first.store.create(KEY, source, resume=True)
+    with pytest.raises(NotWritten, match="written by another"):
+        second.store.create(KEY, source, resume=True)
+    first.store.close()
+    second.check_whole(second.store.create(KEY, source, resume=True))
+    assert second.driver.sent_bytes == SIZE_BYTES - 2 * PART_BYTES
+
+
+def test_the_journal_is_for_this_user_alone_and_knows_the_options_by_their_digest(world: World, source: Path) -> None:
+    world.leave(source, options=ObjectOptions(metadata={"token": "hush-hush"}))
+    (path,) = world.journal.iterdir()
+    text = path.read_text()
+    assert "hush-hush" not in text
+    assert str(source) in text
+    assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(world.journal.stat().st_mode)) == (0o600, 0o700)
 
 
 # What these laws must find out
