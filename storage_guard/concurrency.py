@@ -59,7 +59,6 @@ class Concurrency:
             return  # those that were too many repeat until enough others have ended: we are slowing down already
         self._busy_since_s = now_s
         self._too_many = self.allowed
-        self._climbing = False
         self._epochs_since_probe = 0
         self.allowed = max(1, self.allowed // 2)
 
@@ -101,6 +100,3 @@ class Concurrency:
     def _climb(self) -> None:
         self._before = self.allowed
         self.allowed = min(self._most, int(self.allowed * _CLIMB) + 1)
-        if self.allowed == self._before:
-            self._climbing = False
-            self._epochs_since_probe = 0

@@ -33,6 +33,10 @@ STORE = ("faults/test_store_faults.py", "faults/test_store_bad_input.py", "unit/
 GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "plan": (("properties/test_plan.py",), ("unit/test_store_create.py",)),
     "retry": (("unit/test_retry.py",), ("faults/test_store_faults.py",)),
+    "caller": (("unit/test_caller.py",),),
+    "concurrency": (("unit/test_concurrency.py",), ("properties/test_simulated_link.py",)),
+    "lanes": (("unit/test_lanes.py",), ("properties/test_simulated_link.py", "unit/test_sending.py")),
+    "sending": (("unit/test_sending.py",), ("properties/test_simulated_link.py",), STORE),
     "ticket": (("unit/test_ticket.py",), STORE),
     "outcome": (("unit/test_outcome.py", "faults/test_store_faults.py"), ("properties/test_outcome_worlds.py",)),
     "store": (STORE,),

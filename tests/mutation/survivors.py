@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 SURVIVORS: dict[str, dict[str, str]] = {
+    "caller": {
+        "_here: if trace is not None: always True": "what was raised and caught has a trace",
+    },
+    "concurrency": {
+        "Concurrency.__init__: 0.0: 1.0": "a byte a second is no more than nothing",
+        "Concurrency.__init__: 0: 1": "rounds are counted anew when a climb ends, and it begins with one",
+        "Concurrency.__init__: 0: 1 (3)": "one byte more in the first round",
+    },
     "outcome": {
         "Write: False: True": "`named`: `start` and `resume` always say it",
         "Write: True: False": "`rewindable`: `start` and `resume` always say it",
-        "Write: False: True (7)": "`ours`: said whenever COMPARE is next",
+        "Write: False: True (8)": "`ours`: said whenever COMPARE is next",
         "Write: Why.LOST: GONE": "`why`: said whenever HEAD or ABORT is next",
         "_aborted: write.aborts + 1: Add as Sub (2)": "behind an abort that found nothing, any number but 0 will do",
         "_aborted: 1: 2 (2)": "the same",

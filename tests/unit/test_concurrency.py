@@ -66,6 +66,10 @@ def test_exactly_a_tenth_more_is_not_enough() -> None:
     assert told.rounds(1100) == [10]
 
 
+def test_a_round_that_delivered_nothing_is_no_reason_to_climb() -> None:
+    assert Told().rounds(0, 1600) == [16, 16]
+
+
 def test_after_sixteen_rounds_it_tries_again_whether_the_link_has_become_wider() -> None:
     told = Told()
     assert told.rounds(1600, 1600) == [25, 16]
