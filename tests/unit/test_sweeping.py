@@ -19,6 +19,7 @@ from storage_guard.driver import Busy, PartSlot, WriteMeta
 from storage_guard.journal import Journal
 from storage_guard.model import Upload
 from storage_guard.testing import BUSY, GONE, LOST_AFTER, LOST_BEFORE, REFUSED, BytesBody, Fault
+from storage_guard_local import LocalDriver
 
 HOUR_S = 3600.0
 
@@ -149,6 +150,17 @@ def test_a_sweep_is_of_one_store(service: World) -> None:
     elsewhere = Store(service.driver, prefix="other", journal=service.journal)
     assert elsewhere.sweep(older_than_s=0, now=in_an_hour()).removed == ()
     assert len(service.entries()) == 1
+
+
+def test_stores_of_one_address_and_other_keys_leave_each_others_uploads_alone(tmp_path: Path) -> None:
+    """The same folder, once by the prefix and once by the root: the uploads are in different places."""
+    world = World("local", tmp_path)
+    left = world.leave(OURS)
+    below = Store(LocalDriver(world.root / "pre"), prefix="fix", journal=world.journal)
+    assert below.url == world.store.url
+    assert below.sweep(older_than_s=0, now=in_an_hour()).removed == ()
+    assert [entry.upload_id for entry in world.entries()] == [left.upload_id]
+    assert len(world.store.sweep(older_than_s=0, now=in_an_hour()).removed) == 1
 
 
 # Named
