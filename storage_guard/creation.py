@@ -244,7 +244,7 @@ class Creation(Resolver):
         """Note how the parts ended."""
         sending = self.sending()
         if sending.trouble is not None:
-            self.trouble = sending.trouble
+            self.trouble, sending.trouble = sending.trouble, None
         if sending.rival is not None:
             self.seen = sending.rival.seen
         self.part_count = len(sending.parts)
@@ -376,5 +376,11 @@ class PushedCreation(Creation):
         with contextlib.suppress(Exception):
             if self._sending is not None:
                 self._sending.stop()
-        self._clean_up(tries=_ABORT_TRIES)
+        try:
+            self._clean_up(tries=_ABORT_TRIES)
+        except BaseException as exc:
+            self._note_upload("aborting it was interrupted")
+            self._close_diary(in_doubt=False)
+            self._tell(exc, in_doubt=False)
+            raise
         self._close_diary(in_doubt=False)

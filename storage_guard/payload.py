@@ -304,3 +304,5 @@ def _watched(body: Body, watch: Watch, request: Callable[[Body], _T]) -> _T:
         if exc is watched.failure:
             raise DataFailed(exc) from exc
         raise
+    finally:
+        watched.failure = None

@@ -125,7 +125,11 @@ class Policy:
         from storage_guard.journaling import sweep_diary  # noqa: PLC0415 - only uploads need it
 
         return sweep_diary(
-            self.journal_folder, store_url=self.url, key=wanted.full_key, write_id=wanted.write_id, named=wanted.named
+            self.journal_folder,
+            store_url=self.access.container_url,
+            key=wanted.full_key,
+            write_id=wanted.write_id,
+            named=wanted.named,
         )
 
     def plan(self, size_bytes: int, key: str, can: Capabilities) -> Plan:

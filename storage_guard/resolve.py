@@ -218,9 +218,13 @@ class Resolver(ABC):
                 return self._receipt("present")
             case _:
                 error = self._error(write)
+                self.trouble = None
                 for note in self.notes:
                     error.add_note(note)
-                raise error
+                try:
+                    raise error
+                finally:
+                    del error
 
     def _error(self, write: Write) -> BaseException:
         match write.verdict:

@@ -187,7 +187,10 @@ class Sending:
             self.trouble = failure.trouble
             return failure.answer
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure
         self.rival, self._arrived.rival = self._arrived.rival, None
         if self.rival is not None:
             return self.rival.answer

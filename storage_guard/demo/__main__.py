@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage_guard import __version__, open_store
-from storage_guard.demo import scenarios
+from storage_guard.demo import engine, scenarios
 from storage_guard.demo.samples import Sample, made_in, named
 from storage_guard.demo.show import Show
 from storage_guard.model import MiB
@@ -61,6 +61,7 @@ def on_a_disk(score: Show, folder: str, samples: Sequence[Sample]) -> None:
         score.race("Eight processes create one key at once", scenarios.race_of_processes, store, samples)
         score.each("A writer is killed midway, in one request", in_one, store, samples)
         score.each("A writer is killed midway, in parts", in_parts, store, large)
+        score.each("A large upload is killed midway, and gone on with", engine.gone_on_with, store, large)
         score.everywhere(store, samples)
 
 

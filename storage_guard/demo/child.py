@@ -2,9 +2,11 @@
 
     python -m storage_guard.demo.child put URL KEY FILE AT_BYTES    create from a file in one request
     python -m storage_guard.demo.child pipe URL KEY AT_BYTES        create from standard input, in parts if it is long
+    python -m storage_guard.demo.child resume URL KEY FILE AT_BYTES JOURNAL
+                                                                    create in parts that can be gone on with
     python -m storage_guard.demo.child settle URL TICKET
 
-A writer prints how many bytes the store has taken once they are AT_BYTES or more, and `put` then waits to be killed.
+A writer prints how many bytes the store has taken once they are AT_BYTES or more; all but `pipe` then wait for signal 9.
 """
 
 from __future__ import annotations
@@ -41,6 +43,11 @@ def pipe(url: str, key: str, at_bytes: str) -> None:
     open_store(url).create(key, sys.stdin.buffer, progress=_teller(int(at_bytes), wait=False))
 
 
+def resume(url: str, key: str, path: str, at_bytes: str, journal: str) -> None:
+    store = open_store(url, journal=journal, in_flight=1)
+    store.create(key, Path(path), resume=True, progress=_teller(int(at_bytes), wait=True))
+
+
 def _teller(at_bytes: int, *, wait: bool) -> Callable[[int, int | None], None]:
     told = False
 
@@ -64,7 +71,7 @@ def settle(url: str, ticket: str) -> None:
         print(os.getpid(), receipt.outcome, receipt.write_id)
 
 
-PROGRAMS: dict[str, Callable[..., None]] = {"put": put, "pipe": pipe, "settle": settle}
+PROGRAMS: dict[str, Callable[..., None]] = {"put": put, "pipe": pipe, "resume": resume, "settle": settle}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])

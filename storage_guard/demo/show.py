@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from storage_guard import Store
-from storage_guard.demo import scenarios
+from storage_guard.demo import engine, scenarios
 from storage_guard.demo.account import Account, Print
 from storage_guard.demo.child import Results
 from storage_guard.demo.samples import Sample
@@ -19,6 +19,9 @@ EVERYWHERE: dict[str, Scenario] = {
     "The answer is lost, and so is every later one": scenarios.lost_and_cut_off,
     "A second attempt": scenarios.second_attempt,
     "The caller's own data fails midway": scenarios.failing_source,
+    "A producer that writes into a file fails": engine.file_written_into,
+    "A copy, and a rename": engine.copied_and_renamed,
+    "An object is replaced while it is read": engine.read_while_replaced,
 }
 
 

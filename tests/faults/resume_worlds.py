@@ -138,7 +138,11 @@ class World:
 
     def entries(self) -> list[Entry]:
         """What nobody holds."""
-        return [held.entry for held in Journal(self.journal).dead(self.store.url) if held.entry is not None]
+        return [
+            held.entry
+            for held in Journal(self.journal).dead(self.store.driver.location.url())
+            if held.entry is not None
+        ]
 
     def uploads(self) -> list[str]:
         return [upload.upload_id for upload in self.driver.inner.scan_uploads("")]

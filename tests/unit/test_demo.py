@@ -47,7 +47,7 @@ def test_the_demo_holds_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "all held" in done.stdout.splitlines()[-1]
     assert "BROKEN" not in done.stdout
-    assert done.stdout.count("a file of mine, 4,000 bytes") == 13  # 7 on the disk, 6 in memory
+    assert done.stdout.count("a file of mine, 4,000 bytes") == 19  # 10 on the disk, 9 in memory
     for size in ("0 bytes", "1 byte", "4 KiB", "20 MiB and 1 byte"):
         assert f"  {size}\n" in done.stdout
     assert "ended with status -9" in done.stdout

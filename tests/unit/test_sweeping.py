@@ -341,7 +341,7 @@ def test_a_listing_that_breaks_off_goes_on_without_repeating(service: World) -> 
 def test_the_journal_is_asked_with_the_lock(service: World) -> None:
     """Two sweeps at a time: what the one looks at the other leaves alone."""
     service.leave(OURS)
-    for held in Journal(service.journal).dead(service.store.url):
+    for held in Journal(service.journal).dead(service.store.driver.location.url()):
         assert held.entry is not None
         assert service.store.sweep(older_than_s=0, now=in_an_hour()).removed == ()
     assert len(service.store.sweep(older_than_s=0, now=in_an_hour()).removed) == 1
