@@ -113,7 +113,7 @@ MAY = {
     "storage_guard/reads.py": Room("access driver model policy reading sweeping"),
     "storage_guard/compression.py": Room(),
     "storage_guard/pouring.py": Room(
-        "body checksum compression creation driver errors model outcome payload policy retry sending source"
+        "body checksum compression creation driver errors model outcome payload policy retry sending source ticket"
     ),
     "storage_guard/draft.py": Room("caller model pouring"),
     "storage_guard/writer.py": Room("body draft model"),
@@ -133,11 +133,22 @@ MAY = {
     "storage_guard/testing/histories/": Room(PUBLIC),
     "storage_guard/testing/histories/history.py": Room(pure=True),
     "storage_guard/testing/histories/view.py": Room("testing.histories.history", pure=True),
-    "storage_guard/testing/histories/laws.py": Room("testing.histories.history testing.histories.view", pure=True),
+    "storage_guard/testing/histories/laws.py": Room(
+        "testing.histories.history testing.histories.laws_of_copies testing.histories.laws_of_uploads "
+        "testing.histories.view",
+        pure=True,
+    ),
+    "storage_guard/testing/histories/laws_of_copies.py": Room(
+        "testing.histories.history testing.histories.view", pure=True
+    ),
+    "storage_guard/testing/histories/laws_of_uploads.py": Room(
+        "testing.histories.history testing.histories.view", pure=True
+    ),
     "storage_guard/testing/histories/checker.py": Room(
         "testing.histories.history testing.histories.laws testing.histories.view", pure=True
     ),
-    "storage_guard/testing/histories/run.py": Room(PUBLIC + " ticket"),  # which upload a ticket names
+    "storage_guard/testing/histories/player.py": Room(PUBLIC + " memory ticket"),  # which upload a ticket names
+    "storage_guard/testing/histories/writing.py": Room(PUBLIC + " opening"),
     "backends/storage_guard_local/": Room(FOR_DRIVERS, also="storage_guard_local"),
     "benchmarks/": Room(PUBLIC, also="storage_guard_local"),
     "benchmarks/local_creates.py": Room(PUBLIC + " body store", also="storage_guard_local"),

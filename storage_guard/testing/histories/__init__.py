@@ -8,7 +8,7 @@ they are told must keep.
 from __future__ import annotations
 
 from storage_guard.testing.histories.checker import Violation, check
-from storage_guard.testing.histories.history import Act, Arrival, Asked, Call, History, LeftUpload, Seen, Told
+from storage_guard.testing.histories.history import Act, Arrival, Asked, Call, History, LeftUpload, Seen, Told, Touch
 from storage_guard.testing.histories.laws import LAWS, Law
 from storage_guard.testing.histories.run import Played, play
 from storage_guard.testing.histories.script import Mix, Script, Step, Turn, draw
@@ -39,6 +39,7 @@ __all__ = [
     "Seen",
     "Step",
     "Told",
+    "Touch",
     "Turn",
     "Violation",
     "check",

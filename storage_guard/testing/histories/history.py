@@ -23,6 +23,9 @@ What = Literal[
     "bytes",
     "listed",
     "removed",
+    "discarded",  # a file that was opened for writing, and not committed
+    "swept",
+    "uploads",
     "failed",  # a question that was not answered; a removal that did not take place
     "wrong",  # what no operation may answer
 ]
@@ -40,7 +43,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a client heard. `upload_id` is the one in its ticket; `words` are for people."""
+    """What a client heard. `upload_id` is the one in its ticket; `words` are for people.
+
+    `pieces` are what a file that was read gave: from which byte, how many were asked for, and the bytes. `swept` are
+    the ids of uploads that a sweep says it removed, `named` those that it was given to remove, `uploads` those of a
+    listing. `incomplete`: of a rename, the copy is there, and the source may be.
+    """
 
     what: What
     seen: tuple[Seen, ...] = ()
@@ -49,18 +57,24 @@ class Told:
     upload_id: str | None = None
     notes: tuple[str, ...] = ()
     words: str = ""
+    pieces: tuple[tuple[int, int, bytes], ...] = ()
+    swept: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    uploads: tuple[str, ...] = ()
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What an operation is about, as far as a law needs to know it.
 
-    A write says `content`, the name of what it offers; `sound` is False where its own data fails on the way. `about`
-    is the number of the call whose ticket is settled, `etag` the pin of a read or a removal. A scan has no `key`: it
-    shows all of them.
+    A write is a "create": it says `content`, the name of what it offers, or `source`, the key it copies (`moves`: and
+    removes). `sound` is False where it may end in nothing by its own doing. `resume`: it goes on with what was left.
+    `about` is the number of the call whose ticket is settled, `etag` the pin of a read or a removal. A scan has no
+    `key`: it shows all of them. A sweep takes no upload that is younger than `older_than_s`.
     """
 
-    kind: Literal["create", "settle", "head", "read", "scan", "remove"]
+    kind: Literal["create", "settle", "head", "read", "scan", "remove", "sweep", "uploads"]
     key: str | None
     words: str = ""
     content: str | None = None
@@ -69,6 +83,10 @@ class Asked:
     start: int = 0
     stop: int | None = None
     etag: str | None = None
+    source: str | None = None
+    moves: bool = False
+    resume: bool = False
+    older_than_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +111,7 @@ class Act:
     """A request that took effect at the store itself, whatever the client heard of it, between two moments.
 
     The laws use it as a permission only: what no act explains cannot be, but no act proves that something is so.
-    One that is not `certain` may have taken effect, and may yet.
+    One that is not `certain` may have taken effect, and may yet. `content` is the name of the bytes that a copy landed.
     """
 
     kind: Literal["land", "remove"]
@@ -104,6 +122,24 @@ class Act:
     write_id: str | None = None
     etag: str | None = None
     number: int = -1
+    content: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A request about an open upload, at the store. An abort took effect; `late`: nobody waited for it any more.
+
+    `lasting`: the upload was begun so that it outlives its process.
+    """
+
+    what: Literal["begin", "part", "finish", "abort"]
+    upload_id: str
+    key: str
+    number: int
+    began: int
+    ended: int
+    late: bool = False
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +171,10 @@ class History:
     arrivals: tuple[Arrival, ...] = ()
     faults: int = 0
     fresh_listings: bool = False
+    touches: tuple[Touch, ...] = ()
 
     @property
     def keys(self) -> list[str]:
         """Every key that was asked about."""
-        return sorted({call.asked.key for call in self.calls if call.asked.key is not None})
+        asked = {key for call in self.calls for key in (call.asked.key, call.asked.source)}
+        return sorted(key for key in asked if key is not None)

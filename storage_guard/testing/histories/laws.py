@@ -6,11 +6,21 @@ say what holds within one life.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from storage_guard.testing.histories.history import Call, Told
+from storage_guard.testing.histories.laws_of_copies import (
+    a_copy_is_of_one_life,
+    a_discarded_file_publishes_nothing,
+    a_rename_loses_nothing,
+)
+from storage_guard.testing.histories.laws_of_uploads import (
+    a_left_upload_is_reported,
+    a_resumed_write_is_one_write,
+    a_sweep_takes_what_is_forgotten,
+    an_upload_is_listed_while_it_is_open,
+)
 from storage_guard.testing.histories.view import Breach, KeyHistory
 
 Law = Callable[[KeyHistory], Iterator[Breach]]
@@ -20,10 +30,10 @@ _CLOSED = ("created", "same", "present", "exists")
 
 def a_life_has_one_winner(key: KeyHistory) -> Iterator[Breach]:
     """Creates <= 1 + removals. Callers of one id and the same bytes are one writer: they asked for that."""
-    winners: dict[tuple[frozenset[str], bytes], Call] = {}
+    winners: dict[tuple[frozenset[str], tuple[bytes, ...]], Call] = {}
     for verdict in key.verdicts:
         if verdict.told.what == "created":
-            winners.setdefault((frozenset(verdict.write.write_ids), key.content(verdict.write)), verdict.call)
+            winners.setdefault((frozenset(verdict.write.write_ids), key.contents(verdict.write)), verdict.call)
     if len(winners) > 1 + len(key.removals):
         yield Breach(tuple(winners.values()), f"{len(winners)} winners and {len(key.removals)} removals")
 
@@ -46,8 +56,12 @@ def an_object_is_a_writers_and_whole(key: KeyHistory) -> Iterator[Breach]:
         writers = key.creates if seen.write_id is None else key.writers(seen.write_id)
         if not any(writer.began <= each.call.ended for writer in writers):
             yield Breach((each.call,), f"{seen.write_id} is nobody's write")
-        elif seen.size_bytes is not None and all(len(key.content(writer)) != seen.size_bytes for writer in writers):
+        elif seen.size_bytes is not None and not _has_size(key, writers, seen.size_bytes):
             yield Breach((each.call, *writers), f"{seen.size_bytes} bytes are no object that was offered")
+
+
+def _has_size(key: KeyHistory, writers: Iterable[Call], size_bytes: int) -> bool:
+    return any(len(data) == size_bytes for writer in writers for data in key.contents(writer))
 
 
 def an_object_is_seen_while_it_can_be_there(key: KeyHistory) -> Iterator[Breach]:
@@ -61,18 +75,19 @@ def an_object_is_seen_while_it_can_be_there(key: KeyHistory) -> Iterator[Breach]
 
 def a_reader_gets_one_whole_object(key: KeyHistory) -> Iterator[Breach]:
     """The bytes of a read are those of one object that may have been there meanwhile; those of a stream that was cut
-    short are its beginning. A reader never sees a mixture, a prefix, or what never landed."""
+    short are its beginning. So are all that a file gives, wherever it is read. A reader never sees a mixture, a prefix,
+    or what never landed."""
     for call, told in key.told:
-        if call.asked.kind != "read" or told.data is None:
+        if call.asked.kind != "read" or (told.data is None and not told.pieces):
             continue
-        whole = told.what == "bytes"
-        for act in key.possible(call):
-            wanted = [key.content(each)[call.asked.start : call.asked.stop] for each in key.writers(act.write_id)]
-            if any(told.data == each if whole else each.startswith(told.data) for each in wanted):
-                break
-        else:
-            if told.data or whole:
-                yield Breach((call,), f"{len(told.data)} bytes that no object there had")
+        lives = (
+            data for act in key.possible(call) for each in key.writers(act.write_id) for data in key.contents(each)
+        )
+        if any(key.reads(call, told, data) for data in lives):
+            continue
+        size_bytes = len(told.data or b"") + sum(len(data) for _, _, data in told.pieces)
+        if size_bytes or told.what == "bytes":
+            yield Breach((call,), f"{size_bytes} bytes that no object there had")
 
 
 def ones_own_write_is_no_conflict(key: KeyHistory) -> Iterator[Breach]:
@@ -84,18 +99,21 @@ def ones_own_write_is_no_conflict(key: KeyHistory) -> Iterator[Breach]:
             continue
         for seen in verdict.told.seen:
             writers = key.writers(seen.write_id)
-            if seen.write_id in write.write_ids and all(key.content(each) == key.content(write) for each in writers):
+            if seen.write_id in write.write_ids and all(key.contents(each) == key.contents(write) for each in writers):
                 yield Breach((write, verdict.call), f"told {verdict.told.what!r} of its own {seen.write_id}")
         if not key.removals and key.alone(write) and key.landed(write):
             yield Breach((write, verdict.call), f"told {verdict.told.what!r}, and its own landed")
 
 
 def not_written_is_for_good(key: KeyHistory) -> Iterator[Breach]:
-    """After a definite "not written" nothing of ours is there, nor will it appear, whatever is still under way; a
-    removal is no excuse. Not asked of an id that others write under too: what lands may be theirs."""
+    """After a definite "not written" (there is no source, for a copy) nothing of ours is there, nor will it appear,
+    whatever is still under way; a removal is no excuse. Under an id that others write under too, what lands may be
+    theirs: then only its own requests count."""
     for verdict in key.verdicts:
-        if verdict.told.what == "not written" and key.alone(verdict.write) and key.landed(verdict.write):
-            yield Breach((verdict.write, verdict.call), "told that it was not written, and it landed")
+        write = verdict.write
+        landed = key.landed_by(write) or (key.alone(write) and key.landed(write))
+        if verdict.told.what in ("not written", "absent") and landed:
+            yield Breach((write, verdict.call), "told that it was not written, and it landed")
 
 
 @dataclass(slots=True)
@@ -114,7 +132,8 @@ def _facts(key: KeyHistory) -> Iterator[_Fact]:
             continue
         verdict = told_of.get(each.call.number)
         known = verdict is not None and verdict.told.what in ("created", "same")
-        yield _Fact(each.call, each.seen.etag, key.content(verdict.write) if verdict and known else None)
+        contents = key.contents(verdict.write) if verdict is not None and known else ()
+        yield _Fact(each.call, each.seen.etag, contents[0] if len(contents) == 1 else None)
 
 
 def _denied(key: KeyHistory, call: Call, told: Told, fact: _Fact) -> str | None:
@@ -126,15 +145,13 @@ def _denied(key: KeyHistory, call: Call, told: Told, fact: _Fact) -> str | None:
             return None
         return "not listed" if not listed else None if listed[0].etag == fact.etag else "listed as another object"
     if told.what == "absent":
-        return "not there"
+        return None if asked.source is not None else "not there"  # of a copy, it is the source that is not there
     if told.what == "changed" and asked.etag == fact.etag:
         return "changed"
     if any(seen.etag not in (None, fact.etag) for seen in told.seen):
         return "another object"
-    if asked.kind == "read" and told.data is not None and fact.data is not None:
-        wanted = fact.data[asked.start : asked.stop]
-        same = wanted == told.data if told.what == "bytes" else wanted.startswith(told.data)
-        return None if same else "other bytes"
+    if asked.kind == "read" and fact.data is not None and not key.reads(call, told, fact.data):
+        return "other bytes"
     return None
 
 
@@ -175,9 +192,9 @@ def same_means_equal_bytes(key: KeyHistory) -> Iterator[Breach]:
     for verdict in key.verdicts:
         if verdict.told.what != "same":
             continue
-        ours = key.content(verdict.write)
+        ours = set(key.contents(verdict.write))
         for seen in verdict.told.seen:
-            if all(key.content(each) != ours for each in key.writers(seen.write_id)):
+            if all(ours.isdisjoint(key.contents(each)) for each in key.writers(seen.write_id)):
                 yield Breach((verdict.call, *key.writers(seen.write_id)), "told 'same' of other bytes")
 
 
@@ -191,7 +208,8 @@ def a_ticket_is_about_its_own_write(key: KeyHistory) -> Iterator[Breach]:
             yield Breach((verdict.write, verdict.call), f"a ticket was answered {verdict.told.what!r}")
         if verdict.told.what == "created":
             for seen in verdict.told.seen:
-                if seen.write_id not in verdict.write.write_ids or seen.size_bytes != len(key.content(verdict.write)):
+                of_it = seen.write_id in verdict.write.write_ids
+                if not of_it or (seen.size_bytes is not None and not _has_size(key, [verdict.write], seen.size_bytes)):
                     yield Breach((verdict.write, verdict.call), f"settled as {seen.write_id}, {seen.size_bytes} bytes")
 
 
@@ -209,35 +227,28 @@ def a_removal_is_told_truly(key: KeyHistory) -> Iterator[Breach]:
             yield Breach((call,), f"told {told.what!r}, and its request removed the object")
 
 
-def a_left_upload_is_reported(key: KeyHistory) -> Iterator[Breach]:
-    """An upload that is open when all is over was named to its writer, in a note or a ticket; where opening it was
-    not answered nobody knows its name, and a note says that one may be left."""
-    unnamed: Counter[int] = Counter()
-    calls = {call.number: call for call in key.creates}
-    for upload in key.history.left:
-        call = calls.get(upload.number if upload.number is not None else -1)
-        if upload.key != key.key or call is None or call.told is None:
-            continue
-        if call.told.upload_id != upload.upload_id and not any(upload.upload_id in note for note in call.told.notes):
-            unnamed[call.number] += 1
-    for number, count in unnamed.items():
-        told = calls[number].told
-        notes = sum("opening an upload" in note for note in told.notes) if told else 0
-        if notes < count:
-            yield Breach((calls[number],), f"{count} uploads are left open and {notes} notes say that one may be")
-
-
 def without_trouble_somebody_wins(key: KeyHistory) -> Iterator[Breach]:
     """Without faults and removals exactly one of the creates with sound data wins, everybody learns what became of
-    theirs, and nobody is turned away."""
+    theirs, and nobody is turned away, but by who is at work on the same resumable upload. Uploads that were thrown away
+    at somebody's word are trouble too."""
     if key.history.faults or key.removals or any(call.asked.kind == "remove" for call in key.calls):
+        return
+    if any(told.named for _, told in key.told):
         return
     sound = [call for call in key.creates if call.asked.sound and call.told is not None]
     for call in sound:
-        if call.told is not None and call.told.what not in _CLOSED:
+        if call.told is not None and call.told.what not in _CLOSED and not _was_held(key, call):
             yield Breach((call,), f"nothing went wrong, and it was told {call.told.what!r}")
     if sound and not any(verdict.told.what == "created" for verdict in key.verdicts):
         yield Breach(tuple(sound), "nothing went wrong, and nobody won")
+
+
+def _was_held(key: KeyHistory, call: Call) -> bool:
+    """Whether somebody else may have been at work on the resumable upload."""
+    others = [each for each in key.calls if each.asked.resume or each.asked.kind == "sweep"]
+    return call.asked.resume and any(
+        each is not call and each.began <= call.ended and each.ended >= call.began for each in others
+    )
 
 
 def an_answer_is_one_that_is_documented(key: KeyHistory) -> Iterator[Breach]:
@@ -260,7 +271,13 @@ LAWS: tuple[Law, ...] = (
     same_means_equal_bytes,
     a_ticket_is_about_its_own_write,
     a_removal_is_told_truly,
+    a_copy_is_of_one_life,
+    a_rename_loses_nothing,
+    a_discarded_file_publishes_nothing,
     a_left_upload_is_reported,
+    a_resumed_write_is_one_write,
+    a_sweep_takes_what_is_forgotten,
+    an_upload_is_listed_while_it_is_open,
     without_trouble_somebody_wins,
     an_answer_is_one_that_is_documented,
 )

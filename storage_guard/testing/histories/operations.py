@@ -1,12 +1,17 @@
-"""What a client can do with a Store. A new method of `Store` is a new subclass here, and a weight in `script.draw`."""
+"""What a client can ask of a Store, and how it is told.
+
+A new method of `Store` is a new subclass of `Operation`, here or in `writing` or `keeping`, a row in `script.DRAWN`,
+and a weight.
+"""
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
 from storage_guard import (
     GuaranteeBroken,
@@ -23,10 +28,11 @@ from storage_guard import (
     ticket_of,
 )
 from storage_guard.driver import ObjectInfo
-from storage_guard.testing.histories.data import Form, OwnDataError, handed_over
+from storage_guard.testing.histories.data import OwnDataError
 from storage_guard.testing.histories.history import Asked, Seen, Told
 
 IfExists = Literal["error", "same", "skip"]
+_ALL_BYTES = 1 << 40
 
 
 class Desk(Protocol):
@@ -51,8 +57,24 @@ class Desk(Protocol):
         """The store, opened anew."""
         ...
 
+    def machine_store(self, key: str) -> Store:
+        """The store, with the journal that all clients of this machine have for open uploads of a key."""
+        ...
+
+    def elsewhere(self, content: str, *, far: bool) -> tuple[Store, str]:
+        """Another store, and the key at which it has these bytes. `far`: it is another service."""
+        ...
+
+    def turn(self) -> None:
+        """Others may have their turn."""
+        ...
+
     def spill(self, data: bytes) -> Path:
         """A file with these bytes."""
+        ...
+
+    def shared_file(self, content: str) -> Path:
+        """The file with these bytes that all clients of this machine send."""
         ...
 
 
@@ -86,46 +108,7 @@ class Operation(ABC):
                 what = "failed"
             case _:
                 what = "wrong"
-        return Told(what, words=_words(exc))
-
-
-@dataclass(frozen=True)
-class Create(Operation):
-    key: str
-    content: str
-    form: Form = "bytes"
-    if_exists: IfExists = "error"
-    write_id: str | None = None
-    deadline_s: float = 300.0
-
-    @property
-    def asked(self) -> Asked:
-        words = [f"create {self.key} {self.content}"]
-        words += [self.form] if self.form != "bytes" else []
-        words += [f"if_exists={self.if_exists}"] if self.if_exists != "error" else []
-        words += [f"write_id={self.write_id}"] if self.write_id else []
-        words += [f"deadline_s={self.deadline_s:g}"] if self.deadline_s != 300.0 else []
-        return Asked("create", self.key, " ".join(words), content=self.content, sound=self.form != "failing")
-
-    def perform(self, store: Store, desk: Desk) -> Told:
-        data, close = handed_over(self.form, desk.contents[self.content], desk.spill)
-        try:
-            receipt = store.create(
-                self.key, data, if_exists=self.if_exists, write_id=self.write_id, deadline_s=self.deadline_s
-            )
-        finally:
-            close()
-        return told_of_receipt(receipt)
-
-    def told_of(self, exc: BaseException) -> Told:
-        return told_of_write(exc)
-
-    def simpler(self) -> Iterator[Operation]:
-        plain = Create(self.key, self.content)
-        short = "small-" + self.content.rpartition("-")[2]
-        for each in (Create(self.key, short), plain, Create(self.key, short, "bytes", self.if_exists, self.write_id)):
-            if each != self:
-                yield each
+        return Told(what, words=words_of(exc))
 
 
 @dataclass(frozen=True)
@@ -158,7 +141,7 @@ class Settle(Operation):
 
     def told_of(self, exc: BaseException) -> Told:
         if isinstance(exc, KeyboardInterrupt):
-            return Told("failed", words=_words(exc))
+            return Told("failed", words=words_of(exc))
         return told_of_write(exc)
 
 
@@ -172,7 +155,7 @@ class Head(Operation):
 
     def perform(self, store: Store, desk: Desk) -> Told:  # noqa: ARG002
         info = store.head(self.key)
-        return Told("absent") if info is None else Told("found", (_seen(info),))
+        return Told("absent") if info is None else Told("found", (seen_as(info),))
 
 
 @dataclass(frozen=True)
@@ -226,13 +209,54 @@ class Stream(Operation):
 
 
 @dataclass(frozen=True)
+class OpenRead(Operation):
+    """Reads an object as a file, at these places and so much at a time, while others have their turns in between. None:
+    from where it stands. `text`: characters of one byte each, and all of them."""
+
+    key: str
+    places: tuple[tuple[int | None, int], ...] = ((None, -1),)
+    text: bool = False
+
+    @property
+    def asked(self) -> Asked:
+        words = [f"open {self.key}", "as text" if self.text else ""]
+        words += [f"{'' if at is None else at}+{'' if size < 0 else size}" for at, size in self.places]
+        return Asked("read", self.key, " ".join(word for word in words if word))
+
+    def perform(self, store: Store, desk: Desk) -> Told:
+        pieces: list[tuple[int, int, bytes]] = []
+        try:
+            if self.text:
+                with store.open(self.key, "rt", encoding="latin-1", newline="") as lines:
+                    desk.turn()
+                    pieces.append((0, _ALL_BYTES, lines.read().encode("latin-1")))
+            else:
+                with store.open(self.key, "rb") as file:
+                    pieces.extend(self._read(file, desk))
+        except BaseException as exc:  # noqa: BLE001 - what came before it is told too
+            told = self.told_of(exc)
+            return replace(told, pieces=tuple(pieces))
+        return Told("bytes", pieces=tuple(pieces))
+
+    def _read(self, file: IO[bytes] | io.BufferedIOBase, desk: Desk) -> Iterator[tuple[int, int, bytes]]:
+        for place, size in self.places:
+            desk.turn()
+            at = file.tell() if place is None else file.seek(place)
+            yield at, _ALL_BYTES if size < 0 else size, file.read(size)
+
+    def simpler(self) -> Iterator[Operation]:
+        if self != OpenRead(self.key):
+            yield OpenRead(self.key)
+
+
+@dataclass(frozen=True)
 class Scan(Operation):
     @property
     def asked(self) -> Asked:
         return Asked("scan", None, "scan")
 
     def perform(self, store: Store, desk: Desk) -> Told:  # noqa: ARG002
-        return Told("listed", tuple(_seen(each) for each in store.scan() if isinstance(each, ObjectInfo)))
+        return Told("listed", tuple(seen_as(each) for each in store.scan() if isinstance(each, ObjectInfo)))
 
 
 @dataclass(frozen=True)
@@ -260,7 +284,7 @@ class Remove(Operation):
 
     def told_of(self, exc: BaseException) -> Told:
         if isinstance(exc, OutcomeUnknown | KeyboardInterrupt):
-            return Told("unknown", words=_words(exc))
+            return Told("unknown", words=words_of(exc))
         return super().told_of(exc)
 
 
@@ -273,25 +297,27 @@ def told_of_write(exc: BaseException) -> Told:
     """What an exception of a create or a settle says. One of the caller's own is definite, if it carries no ticket."""
     notes = tuple(getattr(exc, "__notes__", ()))
     ticket = ticket_of(exc)
-    words = _words(exc)
+    words = words_of(exc)
     if ticket is not None:
         return Told("unknown", ticket=ticket, notes=notes, words=words)
     match exc:
         case ObjectExists():
-            return Told("exists", (_seen(exc.existing),) if exc.existing else (), notes=notes, words=words)
+            return Told("exists", (seen_as(exc.existing),) if exc.existing else (), notes=notes, words=words)
         case GuaranteeBroken():
             what: Any = "broken"
         case NotWritten() | InvalidKey() | Unsupported() | OwnDataError() | KeyboardInterrupt():
             what = "not written"
+        case ObjectNotFound():
+            what = "absent"
         case _:
             what = "wrong"
     return Told(what, notes=notes, words=words)
 
 
-def _seen(info: ObjectInfo) -> Seen:
+def seen_as(info: ObjectInfo) -> Seen:
     return Seen(info.key, info.etag, info.write_id, info.size_bytes)
 
 
-def _words(exc: BaseException) -> str:
+def words_of(exc: BaseException) -> str:
     message = exc.message if isinstance(exc, StorageGuardError) else str(exc)
     return f"{type(exc).__name__}: {message}" if message else type(exc).__name__

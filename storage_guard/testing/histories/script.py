@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from storage_guard.testing.faults import Member
 from storage_guard.testing.histories.data import FORMS
+from storage_guard.testing.histories.keeping import Sweep, Uploads
 from storage_guard.testing.histories.operations import (
-    Create,
     Head,
     IfExists,
+    OpenRead,
     Operation,
     Read,
     Remove,
@@ -19,6 +20,7 @@ from storage_guard.testing.histories.operations import (
     Settle,
     Stream,
 )
+from storage_guard.testing.histories.writing import ENDS, Copy, Create, Open, Rename, Resume
 
 SIZES = ("empty", "small", "parts", "exact")
 TAGS = ("a", "b", "c")
@@ -48,6 +50,10 @@ class Script:
 
     `spared` are faults that are not drawn. `shared`: the clients are threads of one program, with one driver;
     otherwise each has its own. `pauses`: others have a turn before a put reads its body.
+
+    `in_flight` and `forgetful` are for clients that run freely: how many parts are sent at once, and whether uploads
+    are said to stay when their writer forgets them. On a turnstile requests come one by one, or their order would not
+    be known.
     """
 
     seed: int
@@ -56,6 +62,8 @@ class Script:
     restless: float = 1.0  # how often another client goes on
     shared: bool = False
     pauses: bool = True
+    in_flight: int | None = 1
+    forgetful: bool = False
     spared: Sequence[tuple[Member, str]] = ()
     faults: Mapping[tuple[int, int], str] | None = None
     turns: tuple[Turn, ...] | None = None
@@ -106,6 +114,13 @@ class Mix:
             "stream": 1.0,
             "scan": 1.0,
             "remove": 2.0,
+            "open": 4.0,
+            "open-read": 2.0,
+            "copy": 2.0,
+            "rename": 1.5,
+            "resume": 4.0,
+            "sweep": 1.5,
+            "uploads": 0.5,
         }
     )
 
@@ -127,7 +142,7 @@ def draw(seed: int, mix: Mix, part_bytes: int) -> Script:
             near = place * len(keys) * clients // mix.operations + rng.choice((-1, 0, 0, 0, 1))
             key = keys[min(max(near, 0), len(keys) - 1)]
             kind = rng.choices(list(weights), list(weights.values()))[0]
-            steps.append(Step(number, DRAWN[kind](rng, key, named, part_bytes)))
+            steps.append(Step(number, DRAWN[kind](rng, Near(key, keys, named, part_bytes))))
             number += 1
     return Script(
         seed,
@@ -137,59 +152,130 @@ def draw(seed: int, mix: Mix, part_bytes: int) -> Script:
         shared=rng.random() < 0.3,
         pauses=mix.pauses,
         spared=tuple(mix.spared),
+        in_flight=rng.choice((1, 3, None)),
+        forgetful=rng.random() < 0.5,
     )
 
 
-Draw = Callable[[random.Random, str, float, int], Operation]
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Where an operation is drawn for: its key, those of the whole history, and how many writes bear a caller's id."""
+
+    key: str
+    keys: Sequence[str]
+    named: float
+    part_bytes: int
+
+    def another_key(self, rng: random.Random) -> str:
+        """A key that was busy a little earlier, so that something may be there; now and then the same."""
+        place = self.keys.index(self.key)
+        return self.keys[max(0, place - rng.choice((0, 1, 1, 2)))] if place else self.keys[-1]
 
 
-def _create(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
-    del part_bytes
-    if_exists: tuple[IfExists, ...] = ("error", "error", "same", "skip")
+Draw = Callable[[random.Random, Near], Operation]
+IF_EXISTS: tuple[IfExists, ...] = ("error", "error", "same", "skip")
+
+
+def _content(rng: random.Random) -> str:
+    return f"{rng.choice(SIZES)}-{rng.choice(TAGS)}"
+
+
+def _write_id(rng: random.Random, near: Near) -> str | None:
+    return f"mine-{rng.randint(1, 3)}" if rng.random() < near.named else None
+
+
+def _deadline_s(rng: random.Random) -> float:
+    return rng.choice((300.0, 300.0, 30.0, 1.0, 0.0))
+
+
+def _create(rng: random.Random, near: Near) -> Operation:
     return Create(
-        key,
-        f"{rng.choice(SIZES)}-{rng.choice(TAGS)}",
+        near.key,
+        _content(rng),
         rng.choice(("bytes", "bytes", *FORMS)),
-        rng.choice(if_exists),
-        f"mine-{rng.randint(1, 3)}" if rng.random() < named else None,
-        rng.choice((300.0, 300.0, 30.0, 1.0, 0.0)),
+        rng.choice(IF_EXISTS),
+        _write_id(rng, near),
+        _deadline_s(rng),
     )
 
 
-def _range(rng: random.Random, part_bytes: int) -> tuple[int, int | None]:
+def _open(rng: random.Random, near: Near) -> Operation:
+    return Open(
+        near.key,
+        _content(rng),
+        rng.choice(ENDS),
+        rng.randint(1, 5),
+        text=rng.random() < 0.2,
+        packed=rng.random() < 0.2,
+        if_exists=rng.choice(IF_EXISTS),
+        write_id=_write_id(rng, near),
+    )
+
+
+def _copy(rng: random.Random, near: Near) -> Operation:
+    far = rng.choice((None, None, None, True, False))
+    source = near.another_key(rng) if far is None else _content(rng)
+    return Copy(source, near.key, far, rng.choice(IF_EXISTS), _write_id(rng, near), _deadline_s(rng))
+
+
+def _rename(rng: random.Random, near: Near) -> Operation:
+    return Rename(near.another_key(rng), near.key, _deadline_s(rng))
+
+
+def _resume(rng: random.Random, near: Near) -> Operation:
+    content = f"{rng.choice(('parts', 'exact', *SIZES))}-{rng.choice(TAGS[:2])}"
+    return Resume(near.key, content, rng.choice(IF_EXISTS), _write_id(rng, near), _deadline_s(rng))
+
+
+def _sweep(rng: random.Random, near: Near) -> Operation:
+    return Sweep(near.key, naming=rng.random() < 0.3, older_than_s=rng.choice((0.0, 0.0, 3600.0)))
+
+
+def _uploads(rng: random.Random, near: Near) -> Operation:
+    del rng, near
+    return Uploads()
+
+
+def _range(rng: random.Random, near: Near) -> tuple[int, int | None]:
     if rng.random() < 0.5:
         return 0, None
-    start, stop = sorted((rng.randrange(3 * part_bytes), rng.randrange(3 * part_bytes)))
+    start, stop = sorted((rng.randrange(3 * near.part_bytes), rng.randrange(3 * near.part_bytes)))
     return start, rng.choice((stop, None))
 
 
-def _read(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
-    del named
-    return Read(key, *_range(rng, part_bytes), pinned=rng.random() < 0.3)
+def _read(rng: random.Random, near: Near) -> Operation:
+    return Read(near.key, *_range(rng, near), pinned=rng.random() < 0.3)
 
 
-def _stream(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
-    del named
-    return Stream(key, *_range(rng, part_bytes))
+def _stream(rng: random.Random, near: Near) -> Operation:
+    return Stream(near.key, *_range(rng, near))
 
 
-def _remove(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
-    del named, part_bytes
-    return Remove(key, rng.choice((None, None, "first", "last")))
+def _open_read(rng: random.Random, near: Near) -> Operation:
+    most_bytes = 3 * near.part_bytes
+    places = [
+        (rng.choice((None, rng.randrange(most_bytes))), rng.choice((-1, rng.randrange(most_bytes))))
+        for _ in range(rng.randint(1, 4))
+    ]
+    return OpenRead(near.key, tuple(places), text=rng.random() < 0.2)
 
 
-def _settle(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
-    del key, named, part_bytes
+def _remove(rng: random.Random, near: Near) -> Operation:
+    return Remove(near.key, rng.choice((None, None, "first", "last")))
+
+
+def _settle(rng: random.Random, near: Near) -> Operation:
+    del near
     return Settle(rng.random(), rng.choice((30.0, 1.0)), anew=rng.random() < 0.5)
 
 
-def _head(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
-    del rng, named, part_bytes
-    return Head(key)
+def _head(rng: random.Random, near: Near) -> Operation:
+    del rng
+    return Head(near.key)
 
 
-def _scan(rng: random.Random, key: str, named: float, part_bytes: int) -> Operation:
-    del rng, key, named, part_bytes
+def _scan(rng: random.Random, near: Near) -> Operation:
+    del rng, near
     return Scan()
 
 
@@ -201,5 +287,12 @@ DRAWN: Mapping[str, Draw] = {
     "stream": _stream,
     "scan": _scan,
     "remove": _remove,
+    "open": _open,
+    "open-read": _open_read,
+    "copy": _copy,
+    "rename": _rename,
+    "resume": _resume,
+    "sweep": _sweep,
+    "uploads": _uploads,
 }
 """How an operation of each kind is drawn."""

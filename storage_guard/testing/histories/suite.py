@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from storage_guard import Store
 from storage_guard.testing.histories.checker import Violation, check
+from storage_guard.testing.histories.player import MakeStore, part_bytes_of
 from storage_guard.testing.histories.processes import play_in_processes
-from storage_guard.testing.histories.run import MakeDriver, MakeStore, Played, part_bytes_of, play
+from storage_guard.testing.histories.run import MakeDriver, Played, play
 from storage_guard.testing.histories.script import Mix, Script, draw
 from storage_guard.testing.histories.shrink import length, show, shrink
 
@@ -100,10 +101,14 @@ class HistoryContract:
         ran = run_histories(make_driver, seeds, mix=self.mix, fresh_listings=self.fresh_listings)
         assert ran.histories == self.histories
         assert ran.operations > self.histories
+        self.has_run(ran)
 
     def test_what_free_threads_are_told_is_true(self, make_driver: MakeDriver) -> None:
         seeds = range(self.first_seed, self.first_seed + self.free_histories)
-        run_histories(make_driver, seeds, mix=self.mix, fresh_listings=self.fresh_listings, freely=True)
+        self.has_run(run_histories(make_driver, seeds, mix=self.mix, fresh_listings=self.fresh_listings, freely=True))
+
+    def has_run(self, ran: Ran) -> None:
+        """For who wants to know how much was tried."""
 
 
 def _broken(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from storage_guard.testing.histories.history import Act, Call, History, Seen, Told
+from storage_guard.testing.histories.history import Act, Asked, Call, History, Seen, Told, Touch
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,19 @@ class KeyHistory:
         self.key = key
         self.calls = [call for call in history.calls if call.asked.key in (key, None)]
         self.told = [(call, call.told) for call in self.calls if call.told is not None]
-        self.creates = [call for call in self.calls if call.asked.content is not None]
+        self.told += [(replace(call, asked=Asked("head", key)), Told("absent")) for call in _missed(history, key)]
+        self.creates = [call for call in self.calls if call.asked.kind == "create"]
         self.lands = [act for act in history.acts if act.key == key and act.kind == "land"]
         self.removals = [act for act in history.acts if act.key == key and act.kind == "remove"]
         self.sightings = [Sighting(call, seen) for call, told in self.told for seen in told.seen if seen.key == key]
-        by_number = {call.number: call for call in self.creates}
+        self.touches = [touch for touch in history.touches if touch.key == key]
+        self.by_number = by_number = {call.number: call for call in self.creates}
         self.verdicts = [
             Verdict(by_number[number], call, told)
             for call, told in self.told
             if (number := call.asked.about if call.asked.about is not None else call.number) in by_number
         ]
+        self._copied: dict[int, tuple[bytes, ...]] = {}
         self._writers: defaultdict[str, list[Call]] = defaultdict(list)
         for call in self.creates:
             for write_id in call.write_ids:
@@ -72,12 +75,32 @@ class KeyHistory:
         """Whether nobody else wrote under an id of this create, so that what bears it is its own."""
         return all(len(self._writers[write_id]) == 1 for write_id in write.write_ids)
 
-    def content(self, write: Call) -> bytes:
-        return self.history.contents[write.asked.content or ""]
+    def contents(self, write: Call) -> tuple[bytes, ...]:
+        """What a write may have offered: its bytes; of a copy those that it landed, and if it landed nothing, those of
+        each life of its source that had begun by then."""
+        contents = self.history.contents
+        if write.asked.source is None:
+            return (contents[write.asked.content or ""],)
+        if write.number not in self._copied:
+            landed = {act.content for act in self.landed_by(write) if act.content is not None}
+            lives = source_lives(self.history, write)
+            self._copied[write.number] = tuple(contents[each] for each in sorted(landed)) or tuple(lives)
+        return self._copied[write.number]
 
     def landed(self, write: Call) -> list[Act]:
         """What certainly landed under an id of this create."""
         return [act for write_id in write.write_ids for act in self._lands_of.get(write_id, ()) if act.certain]
+
+    def landed_by(self, write: Call) -> list[Act]:
+        """What certainly landed of the requests of this very call."""
+        return [act for act in self.lands if act.number == write.number and act.certain]
+
+    def reads(self, call: Call, told: Told, data: bytes) -> bool:
+        """Whether what was read may be of an object with these bytes; of a stream that was cut short, its beginning."""
+        if any(data[at : at + size] != piece for at, size, piece in told.pieces):
+            return False
+        wanted = data[call.asked.start : call.asked.stop]
+        return told.data is None or (wanted == told.data if told.what == "bytes" else wanted.startswith(told.data))
 
     def possible(self, call: Call, write_id: str | None = None) -> list[Act]:
         """The landings (of one id, or all) whose object may have been there at some moment of `call`."""
@@ -92,3 +115,30 @@ class KeyHistory:
             act.began <= ended and act.ended >= began and (act.etag is None or etag is None or act.etag == etag)
             for act in self.removals
         )
+
+
+def source_lives(history: History, write: Call) -> dict[bytes, list[Act]]:
+    """The objects that were at the source of a copy before it ended, by their bytes. One that was certainly removed
+    before it began is none of them."""
+    source = write.asked.source
+    contents = {call.number: call.asked.content for call in history.calls}
+    over = {act.etag for act in history.acts if act.key == source and act.kind == "remove" and act.ended < write.began}
+    lives: dict[bytes, list[Act]] = {}
+    for act in history.acts:
+        if act.key != source or act.kind != "land" or act.began > write.ended or (act.etag and act.etag in over):
+            continue
+        name = act.content or contents.get(act.number)
+        if name is not None:
+            lives.setdefault(history.contents[name], []).append(act)
+    return lives
+
+
+def uses(touches: list[Touch], number: int) -> list[Touch]:
+    """The requests about uploads that a call sent and waited for."""
+    return [touch for touch in touches if touch.number == number and not touch.late]
+
+
+def _missed(history: History, key: str) -> list[Call]:
+    """The copies that were told that nothing is at this key, their source."""
+    copies = [call for call in history.calls if call.asked.source == key]
+    return [call for call in copies if call.told is not None and call.told.what == "absent"]
