@@ -346,6 +346,7 @@ class PushedCreation(Creation):
         with self.interruptible():
             self._state = self.run(self._state, until=_NEEDS_DATA)
             if self._state.doing is Doing.PARTS and not self.sending().offer(piece):
+                self.patience.progress()  # a slow producer must not have used up the time of what is asked from here on
                 self._state = self.run(outcome.step(self._state, self._stopped()), until=_NEEDS_DATA)
         return self.end(self._state) if self._state.decided else None
 

@@ -10,6 +10,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple, Unpack
 
 from storage_guard import caller
 from storage_guard.model import Receipt
@@ -18,6 +19,8 @@ from storage_guard.pouring import Pour
 # How long a file that nobody closed may keep a collection, or the end of the program, waiting for its abort.
 GRACE_S = 10.0
 
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
 _SEEN = "_storage_guard_seen"
 _drafts: weakref.WeakSet[Draft] = weakref.WeakSet()
 _adding = threading.Lock()
@@ -32,7 +35,8 @@ class Draft:
 
     def __init__(self, pour: Pour, key: str, url: str) -> None:
         self.key = key
-        self.lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._turn_of = 0  # the thread that holds the lock
         self.receipt: Receipt | None = None
         self.discarded = False
         self._failure: BaseException | None = None
@@ -40,7 +44,6 @@ class Draft:
         self._url = url
         self._place = caller.place()
         self._process = os.getpid()
-        self._busy = False
         self._in_flight = _in_flight()
         with _adding:
             _drafts.add(self)
@@ -59,7 +62,7 @@ class Draft:
 
     def check_open(self) -> None:
         """Raises ValueError that says why nothing can be written."""
-        self.check_process()
+        self._check_process()
         if self.receipt is not None:
             raise ValueError(f"{self.key!r} is committed: nothing more can be written to it")
         if self._failure is not None:
@@ -67,60 +70,54 @@ class Draft:
         if self.discarded:
             raise ValueError(f"{self.key!r} was discarded: nothing more can be written to it")
 
-    def check_process(self) -> None:
-        """Raises ValueError in a forked process. Asked before the lock, which a thread of the parent may have held."""
-        if self._is_foreign():
-            raise ValueError(
-                f"{self.key!r}: this file belongs to process {self._process}, and a copy of it in another process "
-                "writes nothing"
-            )
+    def turn(self, call: Callable[[Unpack[_Args]], _T], *args: *_Args) -> _T:
+        """Call it alone. Raises ValueError in a forked process: there the lock may be held by a thread that is not."""
+        self._check_process()
+        if self._turn_of == threading.get_ident() and self._lock.locked():
+            raise RuntimeError(f"{self.key!r}: its file was called from within a call of it, by progress or a signal")
+        with self._lock:
+            self._turn_of = threading.get_ident()
+            try:
+                return call(*args)
+            finally:
+                self._turn_of = 0
 
     def put(self, data: memoryview) -> None:
-        """Take more bytes. Whatever this raises ends the draft."""
-        self.check_process()
-        with self.lock:
-            self.check_open()
-            self._check_turn()
-            try:
-                self._busy = True
-                self._pour.pour(data)
-            except BaseException as exc:
-                self.fail(exc)
-                raise
-            finally:
-                self._busy = False
+        """Take more bytes, in a turn. Whatever this raises ends the draft."""
+        self.check_open()
+        try:
+            self._pour.pour(data)
+        except BaseException as exc:
+            self.fail(exc)
+            raise
 
     def commit(self, rest: Callable[[], None]) -> Receipt:
         """Publish it, behind what `rest` still writes. A second call returns, or raises, what the first did."""
-        self.check_process()
-        with self.lock:
-            if self.receipt is not None:
-                return self.receipt
-            if self._failure is not None:
-                raise self._failure
-            self.check_open()
-            self._check_turn()
-            try:
-                rest()
-                self._busy = True
-                self.receipt = self._pour.finish()
-            except BaseException as exc:
-                self.fail(exc)
-                raise
-            finally:
-                self._busy = False
+        return self.turn(self._commit, rest)
+
+    def _commit(self, rest: Callable[[], None]) -> Receipt:
+        if self.receipt is not None:
             return self.receipt
+        if self._failure is not None:
+            raise self._failure
+        self.check_open()
+        try:
+            rest()
+            self.receipt = self._pour.finish()
+        except BaseException as exc:
+            self.fail(exc)
+            raise
+        return self.receipt
 
     def discard(self) -> list[str]:
         """Publish nothing, and say what trouble there was. Does nothing when it has ended."""
-        if self._is_foreign():
+        return [] if self._is_foreign() else self.turn(self._discard)
+
+    def _discard(self) -> list[str]:
+        if self.ended:
             return []
-        with self.lock:
-            if self.ended:
-                return []
-            self._check_turn()
-            self.discarded = True
-            return self._pour.discard()
+        self.discarded = True
+        return self._pour.discard()
 
     def close(self, rest: Callable[[], None]) -> None:
         """Commit, unless it has ended, or an exception is in flight that was not when it was opened."""
@@ -144,11 +141,11 @@ class Draft:
         """End it, because of `exc`."""
         if not self.ended:
             self._failure = exc
-            self.note(self._pour.discard(), exc)
+            self.note(self._pour.give_up(exc), exc)
 
     def drop(self, why: str) -> None:
         """Discard what nobody closed, and warn of it. Called in any thread, at any moment, while any lock is held."""
-        if self._is_foreign() or not self.lock.acquire(timeout=GRACE_S):
+        if self._is_foreign() or not self._lock.acquire(timeout=GRACE_S):
             return  # somebody is at work with it in a thread that ends with the program
         try:
             if self.ended:
@@ -156,7 +153,7 @@ class Draft:
             self.discarded = True
             notes = _discard_within(self._pour)
         finally:
-            self.lock.release()
+            self._lock.release()
         warn(
             "; ".join(
                 [f"{self.key!r} was not written to {self._url}: its file, opened at {self._place}, {why}", *notes]
@@ -169,9 +166,12 @@ class Draft:
         for note in notes:
             exc.add_note(note)
 
-    def _check_turn(self) -> None:
-        if self._busy:
-            raise RuntimeError(f"{self.key!r}: its file was called from within a call of it, by progress or a signal")
+    def _check_process(self) -> None:
+        if self._is_foreign():
+            raise ValueError(
+                f"{self.key!r}: this file belongs to process {self._process}, and a copy of it in another process "
+                "writes nothing"
+            )
 
     def _is_foreign(self) -> bool:
         return os.getpid() != self._process

@@ -10,13 +10,14 @@ from storage_guard.checksum import RunningCrc64
 from storage_guard.compression import Compressor
 from storage_guard.creation import Creation, PushedCreation
 from storage_guard.driver import Driver
-from storage_guard.errors import NotWritten
+from storage_guard.errors import NotWritten, StorageGuardError, ticket_of
 from storage_guard.model import Capabilities, Guarantee, ObjectInfo, PartSlot, Receipt, WriteMeta
 from storage_guard.payload import Payload, Piece, Pieces, SmallStream, Watch, sender
 from storage_guard.policy import Policy, Wanted
 from storage_guard.retry import Patience
 from storage_guard.sending import Progress
 from storage_guard.source import BytesSource
+from storage_guard.ticket import parse
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ class Pour:
         """All has been poured: publish it. Raises what `create` raises."""
         if self._compressor is not None:
             self._fill(memoryview(self._compressor.flush()))
-        nothing_sent = self._receipt is None and self._creation is None
-        if nothing_sent and len(self._block) <= self._limits.max_put_bytes:
+        if self._receipt is not None:
+            return self._receipt
+        if self._creation is None and len(self._block) <= self._limits.max_put_bytes:
             return self._put()
         if self._block:
             self._send(last=True)
@@ -104,10 +106,18 @@ class Pour:
         self._block = bytearray()
         creation, self._creation = self._creation, None
         if creation is None:
-            return []
+            return [] if self._receipt is None else list(self._receipt.notes)
         self._task.patience.progress()  # the store is asked only now
         creation.discard()
         return creation.notes
+
+    def give_up(self, exc: BaseException) -> list[str]:
+        """The same after `exc`, which may have told it already, and which may need what was sent in order to settle."""
+        ticket = ticket_of(exc)
+        if ticket is not None and parse(ticket).write_id == self._task.wanted.write_id:
+            return []
+        told = getattr(exc, "__notes__", [])
+        return [note for note in self.discard() if note not in told]
 
     @property
     def has_sent(self) -> bool:
@@ -120,7 +130,7 @@ class Pour:
         if self._offset_bytes + len(self._block) + data.nbytes > self._reach_bytes:
             key = self._task.wanted.key
             raise NotWritten(self._task.policy.too_long(key, self._plan), key=key)
-        while data.nbytes:
+        while data.nbytes and self._receipt is None:
             taken_bytes = min(data.nbytes, self._want_bytes - len(self._block))
             self._block += data[:taken_bytes]
             data = data[taken_bytes:]
@@ -136,10 +146,11 @@ class Pour:
         slot = PartSlot(self._number, self._offset_bytes, len(block))
         self._offset_bytes += len(block)
         self._want_bytes = self._plan.part_bytes(self._number + 1)
+        piece = Piece(slot, len(block), last, sender(slot, BytesBody(block)))
         try:
-            self._receipt = creation.push(Piece(slot, len(block), last, sender(slot, BytesBody(block))))
-        except BaseException:
-            self._creation = None  # it has cleaned up behind itself, or left the upload for `settle`
+            self._receipt = creation.push(piece)
+        except StorageGuardError:
+            self._creation = None  # a verdict: it has cleaned up, and tells what it could not. Of others nobody knows
             raise
         if self._receipt is not None:
             self._creation = None
@@ -147,9 +158,10 @@ class Pour:
     def _finish(self, creation: PushedCreation) -> Receipt:
         self._poured.ended = True
         try:
-            return creation.finish()
-        finally:
+            return creation.finish()  # and nothing behind it: Ctrl-C must not find the receipt on its way
+        except StorageGuardError:
             self._creation = None
+            raise
 
     def _upload(self) -> PushedCreation:
         if self._creation is not None:
@@ -164,6 +176,7 @@ class Pour:
             task.wanted.meta,
             write=self._write(multipart=True),
             bounds=task.policy.bounds,
+            diary=task.policy.diary(task.wanted, task.can),
             progress=task.progress,
         )
         self._creation.began_s = self._opened_s

@@ -56,17 +56,17 @@ class ObjectTextWriter(Creating, io.TextIOBase):
 
         Raises what `ObjectWriter.write` raises. UnicodeEncodeError and TypeError: nothing has happened.
         """
-        draft = self._draft
-        draft.check_process()
-        with draft.lock:
-            draft.check_open()
-            try:
-                return self._text.write(text)
-            except (TypeError, UnicodeError):
-                raise
-            except BaseException as exc:
-                draft.fail(exc)
-                raise
+        return self._draft.turn(self._write, text)
+
+    def _write(self, text: str) -> int:
+        self._draft.check_open()
+        try:
+            return self._text.write(text)
+        except (TypeError, UnicodeError):
+            raise
+        except BaseException as exc:
+            self._draft.fail(exc)
+            raise
 
     def writelines(self, lines: Iterable[str], /) -> None:  # type: ignore[override]
         for line in lines:
@@ -74,15 +74,15 @@ class ObjectTextWriter(Creating, io.TextIOBase):
 
     def flush(self) -> None:
         """Encodes what waits; publishes nothing, and sends nothing either: parts go up when they are full."""
-        draft = self._draft
-        draft.check_process()
-        with draft.lock:
-            draft.check_open()
-            try:
-                self._text.flush()
-            except BaseException as exc:
-                draft.fail(exc)
-                raise
+        self._draft.turn(self._flush)
+
+    def _flush(self) -> None:
+        self._draft.check_open()
+        try:
+            self._text.flush()
+        except BaseException as exc:
+            self._draft.fail(exc)
+            raise
 
     def _rest(self) -> None:
         self._text.flush()

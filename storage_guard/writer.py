@@ -129,7 +129,7 @@ class ObjectWriter(Creating, io.BufferedIOBase):
         if isinstance(data, str):
             raise TypeError(f"{self.key!r}: a binary file takes bytes, not str")
         with memoryview(data) as given, bytes_of(given) as view:
-            self._draft.put(view)
+            self._draft.turn(self._draft.put, view)
             self._written_bytes += view.nbytes
             return view.nbytes
 

@@ -302,11 +302,26 @@ def test_a_text_wrapper_that_is_detached_leaves_the_file_to_its_own_end(store: S
     assert store.read("k") == b"1,2\r\n"
 
 
-def test_a_gzip_file_never_closes_ours_so_that_it_is_discarded_with_a_warning(
-    store: Store, is_untouched: Callable[[], bool]
+def test_a_text_wrapper_leaves_out_the_mark_that_a_text_file_of_ours_writes(store: Store) -> None:
+    with io.TextIOWrapper(store.open("theirs", "xb"), encoding="utf-16") as theirs:
+        theirs.write("x")
+    with store.open("ours", "xt", encoding="utf-16") as ours:
+        ours.write("x")
+    assert store.read("ours") == "x".encode("utf-16")
+    assert store.read("ours").endswith(store.read("theirs"))
+    assert len(store.read("theirs")) == 2
+
+
+def gzipped(file: Any, mode: str) -> gzip.GzipFile:
+    return gzip.GzipFile(fileobj=file, mode=mode)
+
+
+@pytest.mark.parametrize("wrap", [gzipped, bz2.BZ2File, lzma.LZMAFile])
+def test_a_compressing_file_never_closes_ours_so_that_it_is_discarded_with_a_warning(
+    store: Store, is_untouched: Callable[[], bool], wrap: Callable[..., Any]
 ) -> None:
     file = store.open("k", "xb")
-    with gzip.GzipFile(fileobj=file, mode="wb") as packed:
+    with wrap(file, mode="wb") as packed:
         packed.write(b"x")
     assert not file.closed
     with pytest.warns(ResourceWarning, match="never closed"):

@@ -698,6 +698,18 @@ def test_hours_later_an_abort_still_has_its_time(way: str) -> None:
     assert list(store.driver.scan_uploads("")) == []
 
 
+def test_hours_later_the_upload_of_a_part_that_failed_is_still_aborted() -> None:
+    clock = FakeClock()
+    driver = faulty(MemoryDriver(limits=SMALL), {"put_part": [None, REFUSED], "abort": [BUSY, BUSY]})
+    store = Store(driver, part_bytes=1024, in_flight=1, clock=clock)
+    file = store.open("k", "xb", deadline_s=5)
+    with pytest.raises(AccessDenied), file:  # noqa: PT012
+        for _ in range(4):
+            clock.advance(3600)
+            file.write(bytes(1024))
+    assert list(store.driver.scan_uploads("")) == []
+
+
 def test_an_upload_that_cannot_be_aborted_is_told() -> None:
     def opened() -> ObjectWriter:
         driver = faulty(MemoryDriver(limits=SMALL), "abort", [REFUSED])
