@@ -32,8 +32,9 @@ class SweepDiary(Diary):
             _forget(held, self.notes)
 
     def left(self) -> None:
-        if self._held is not None:
-            self._held.release()
+        held, self._held = self._held, None  # what is aborted after all, a sweep will not find, and forget
+        if held is not None:
+            held.release()
 
 
 class ResumeDiary(Diary):

@@ -101,7 +101,8 @@ class _LostBefore(Fault):
 class _Late(Fault):
     def strike(self, request: Request[T], /) -> T:
         body = BytesBody(b"".join(bytes(window) for window in request.body.windows()))
-        request.later(lambda: request.perform(body))
+        perform = request.perform  # of the request nothing else stays: its body holds on to who sends it
+        request.later(lambda: perform(body))
         raise Lost("the answer was lost, and the request is under way")
 
 
