@@ -62,13 +62,13 @@ class Creation(Resolver):
         self._sending: Sending | None = None
         self._pieces: Pieces | None = None
         self._kept = False  # the upload is left for another `create`
+        self._verdict_told = False
 
     def create(self, write: Write) -> Receipt:
         """Run to the verdict; what interrupts it after a commit was sent carries a ticket."""
         self.patience.progress()  # a source may have taken its time until here
         with self.interruptible():
-            write = self.run(write)
-        return self.end(write)
+            return self.end(self.run(write))
 
     @contextlib.contextmanager
     def interruptible(self) -> Generator[None]:
@@ -76,21 +76,18 @@ class Creation(Resolver):
         try:
             yield
         except BaseException as exc:
-            self._interrupted(exc)
+            if not (self._verdict_told and isinstance(exc, Exception)):
+                self._interrupted(exc)
             raise
 
     def end(self, write: Write) -> Receipt:
-        """Behind the verdict: clean up, and put it into words."""
+        """Behind the verdict, and within `interruptible`: clean up, and put it into words."""
+        self.write = write
         in_doubt = write.verdict in (Verdict.UNKNOWN, Verdict.UNSYNCED)
-        try:
-            if not ((in_doubt or write.verdict is Verdict.NOT_WRITTEN) and self._keeps_upload(in_doubt=in_doubt)):
-                self._clean_up(tries=_ABORT_TRIES)
-            self._close_diary(in_doubt=in_doubt)
-        except BaseException as exc:
-            self._note_upload("aborting it was interrupted")
-            self._diary.left()
-            self._tell(exc, in_doubt=write.verdict not in (Verdict.NOT_WRITTEN, Verdict.EXISTS))
-            raise
+        if not ((in_doubt or write.verdict is Verdict.NOT_WRITTEN) and self._keeps_upload(in_doubt=in_doubt)):
+            self._clean_up(tries=_ABORT_TRIES)
+        self._close_diary(in_doubt=in_doubt)
+        self._verdict_told = True  # the next error is the verdict itself
         if write.verdict is not Verdict.NOT_WRITTEN:
             return self.conclude(write)
         with note_failed_data(self.target.key, self.target.store_url):
@@ -310,8 +307,9 @@ class Creation(Resolver):
         self._note_upload(f"aborting it failed: {trouble}")
 
     def _note_upload(self, why: str) -> None:
-        if self.upload_id is not None:
-            self.notes.append(f"upload {self.upload_id} of {self.target.key!r} is left open: {why}")
+        note = f"upload {self.upload_id} of {self.target.key!r} is left open: {why}"
+        if self.upload_id is not None and note not in self.notes:
+            self.notes.append(note)
 
     def _note_lost_upload(self) -> None:
         self.notes.append(f"opening an upload of {self.target.key!r} was not answered: one may be left open")
@@ -348,7 +346,7 @@ class PushedCreation(Creation):
             if self._state.doing is Doing.PARTS and not self.sending().offer(piece):
                 self.patience.progress()  # a slow producer must not have used up the time of what is asked from here on
                 self._state = self.run(outcome.step(self._state, self._stopped()), until=_NEEDS_DATA)
-        return self.end(self._state) if self._state.decided else None
+            return self.end(self._state) if self._state.decided else None
 
     def finish(self) -> Receipt:
         """All parts were handed over."""
@@ -358,7 +356,7 @@ class PushedCreation(Creation):
             if self._state.doing is Doing.PARTS:
                 self._state = outcome.step(self._state, self._stopped())
             self._state = self.run(self._state)
-        return self.end(self._state)
+            return self.end(self._state)
 
     def _stopped(self) -> Answer:
         return self.sent(self.sending().finish())

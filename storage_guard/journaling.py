@@ -44,6 +44,7 @@ class ResumeDiary(Diary):
         super().__init__()
         self._held = held
         self._entry = entry
+        self._done = False
 
     @property
     def resumable(self) -> bool:
@@ -65,15 +66,19 @@ class ResumeDiary(Diary):
             self._record()
 
     def closed(self) -> None:
-        _forget(self._held, self.notes)
+        if not self._done:
+            self._done = True
+            _forget(self._held, self.notes)
 
     def left(self) -> None:
+        self._done = True
         self._held.release()
 
     def abandoned(self) -> None:
-        self._entry = replace(self._entry, source=None)
-        self._record()
-        self.left()
+        if not self._done:
+            self._entry = replace(self._entry, source=None)
+            self._record()
+            self.left()
 
     def _record(self) -> None:
         try:

@@ -126,6 +126,8 @@ class Write:
     @property
     def in_doubt(self) -> bool:
         """Whether ours may be there, or may yet appear, if nobody asks any further."""
+        if self.verdict is not None:
+            return self.verdict not in (Verdict.NOT_WRITTEN, Verdict.EXISTS)
         return self.suspect or ((self.begun or not self.multipart) and self.doing is not Doing.PARTS)
 
 

@@ -6,7 +6,7 @@
                                                                     create in parts that can be gone on with
     python -m storage_guard.demo.child settle URL TICKET
 
-A writer prints how many bytes the store has taken once they are AT_BYTES or more; all but `pipe` then wait for signal 9.
+A writer prints how many bytes the store has taken, once they are AT_BYTES; all but `pipe` then wait to be killed.
 """
 
 from __future__ import annotations

@@ -24,8 +24,9 @@ def file_written_into(store: Store, sample: Sample, account: Account) -> None:
     """A producer fails while it writes into a file: nothing is published. It tries again, and then all of it is."""
     key = f"file/{sample.number}"
     before = files_below(store)
+    file = store.open(key, "xb")
     try:
-        with store.open(key, "xb") as file:
+        with file:
             for piece in sample.pieces():
                 file.write(piece)
             raise ProducerFailed("the producer fails")

@@ -61,7 +61,7 @@ TABLE = (
     Planted(
         "Ctrl-C while a conflict is looked into carries no ticket",
         "storage_guard.outcome",
-        "        return (self.begun or not self.multipart) and self.doing is not Doing.PARTS",
+        "        return self.suspect or ((self.begun or not self.multipart) and self.doing is not Doing.PARTS)",
         "        return False",
         FAULTS,
         "test_ctrl_c_at_any_call_is_told_truly_behind_any_fault",

@@ -47,7 +47,20 @@ GIVEN: dict[str, Any] = {
     "write_id": "w-2",
     "version_id": "v-1",
     "receipt": Receipt(
-        "a/b", "memory://m/a/b", 3, "e-1", None, None, None, "documented", "w-2", "created", False, 1, 0, 0.5
+        key="a/b",
+        url="memory://m/a/b",
+        size_bytes=3,
+        etag="e-1",
+        version_id=None,
+        checksum=None,
+        verified_by=None,
+        guarantee="documented",
+        write_id="w-2",
+        outcome="created",
+        resolved=False,
+        attempts=1,
+        parts=0,
+        elapsed_s=0.5,
     ),
 }
 

@@ -166,10 +166,11 @@ class Near:
     named: float
     part_bytes: int
 
-    def another_key(self, rng: random.Random) -> str:
-        """A key that was busy a little earlier, so that something may be there; now and then the same."""
+    def two_keys(self, rng: random.Random) -> tuple[str, str]:
+        """From and to: this key, and one that was busy a little earlier, in either order; now and then the same."""
         place = self.keys.index(self.key)
-        return self.keys[max(0, place - rng.choice((0, 1, 1, 2)))] if place else self.keys[-1]
+        other = self.keys[max(0, place - rng.choice((0, 1, 1, 2)))] if place else self.keys[-1]
+        return (self.key, other) if rng.random() < 0.4 else (other, self.key)
 
 
 Draw = Callable[[random.Random, Near], Operation]
@@ -214,12 +215,14 @@ def _open(rng: random.Random, near: Near) -> Operation:
 
 def _copy(rng: random.Random, near: Near) -> Operation:
     far = rng.choice((None, None, None, True, False))
-    source = near.another_key(rng) if far is None else _content(rng)
-    return Copy(source, near.key, far, rng.choice(IF_EXISTS), _write_id(rng, near), _deadline_s(rng))
+    source, key = near.two_keys(rng)
+    if far is not None:
+        source, key = _content(rng), near.key
+    return Copy(source, key, far, rng.choice(IF_EXISTS), _write_id(rng, near), _deadline_s(rng))
 
 
 def _rename(rng: random.Random, near: Near) -> Operation:
-    return Rename(near.another_key(rng), near.key, _deadline_s(rng))
+    return Rename(*near.two_keys(rng), _deadline_s(rng))
 
 
 def _resume(rng: random.Random, near: Near) -> Operation:
