@@ -113,3 +113,7 @@ def _forget(held: Held, notes: list[str]) -> None:
         held.remove()
     except Unusable as exc:
         notes.append(str(exc))
+    except ValueError:
+        # Collected with the rest of a file that was dropped, it has let go already. A sweep finds nothing to abort, and
+        # forgets it.
+        pass

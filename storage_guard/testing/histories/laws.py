@@ -235,18 +235,22 @@ def without_trouble_somebody_wins(key: KeyHistory) -> Iterator[Breach]:
         return
     if any(told.named for _, told in key.told):
         return
-    sound = [call for call in key.creates if call.asked.sound and call.told is not None]
+    sound = [
+        call
+        for call in key.creates
+        if call.asked.sound and call.told is not None and not _was_held(key, call, call.told)
+    ]
     for call in sound:
-        if call.told is not None and call.told.what not in _CLOSED and not _was_held(key, call):
+        if call.told is not None and call.told.what not in _CLOSED:
             yield Breach((call,), f"nothing went wrong, and it was told {call.told.what!r}")
     if sound and not any(verdict.told.what == "created" for verdict in key.verdicts):
         yield Breach(tuple(sound), "nothing went wrong, and nobody won")
 
 
-def _was_held(key: KeyHistory, call: Call) -> bool:
-    """Whether somebody else may have been at work on the resumable upload."""
+def _was_held(key: KeyHistory, call: Call, told: Told) -> bool:
+    """Whether it was turned away while somebody else may have been at work on the resumable upload."""
     others = [each for each in key.calls if each.asked.resume or each.asked.kind == "sweep"]
-    return call.asked.resume and any(
+    return (call.asked.resume and told.what == "not written") and any(
         each is not call and each.began <= call.ended and each.ended >= call.began for each in others
     )
 
