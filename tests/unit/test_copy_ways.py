@@ -318,7 +318,8 @@ def test_nobody_waits_for_a_source_that_is_no_longer_wanted() -> None:
     source = store_of(driver)
     source.create("k", b"x")
     driver.plan("read", [LOST_BEFORE] * 1000)
-    original = remote.look(copying.find("k", source._access).access, "k", "'copy' was not written", 300.0)
+    access = copying.find("k", source._access).access  # pyright: ignore[reportPrivateUsage]
+    original = remote.look(access, "k", "'copy' was not written", 300.0)
     with pytest.raises(StoreUnavailable):
         original.read(0, 1, lambda: True)
     assert driver.calls["read"] == 1
