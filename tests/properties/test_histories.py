@@ -19,7 +19,7 @@ from storage_guard.testing import HistoryContract, Mix, run_histories, run_in_pr
 from storage_guard.testing.histories import Played, Ran, Script, Step, check, draw, play, show
 from storage_guard.testing.histories.operations import Operation, Settle
 from storage_guard.testing.histories.script import DRAWN
-from storage_guard.testing.histories.writing import Create
+from storage_guard.testing.histories.writing import Create, End, Open
 from storage_guard_local import LocalDriver
 
 
@@ -224,7 +224,8 @@ def test_the_driver_that_the_planted_ones_are_made_of_is_sound() -> None:
 
 def laws_broken_by(operations: Sequence[Operation], faults: Mapping[tuple[int, int], str]) -> str:
     steps = tuple(Step(number, operation) for number, operation in enumerate(operations))
-    played = play(Script(0, (steps,), faults=faults), memory())
+    one = MemoryDriver(limits=LIMITS, refuse_at_begin=False)
+    played = play(Script(0, (steps,), faults=faults), one.client)
     assert dict(faults) == played.script.faults, show(played.history)
     violations = check(played.history)
     return show(played.history, violations) if violations else ""
@@ -247,3 +248,15 @@ def test_an_interrupted_look_behind_a_resent_request_carries_a_ticket() -> None:
 @pytest.mark.parametrize("faults", [{(0, 1): "INTERRUPT_AFTER"}, {(0, 3): "INTERRUPT_BEFORE"}], ids=["begin", "abort"])
 def test_an_upload_left_by_an_interruption_is_reported(faults: Mapping[tuple[int, int], str]) -> None:
     assert not laws_broken_by([Create("k", "parts-a", form="failing")], faults)
+
+
+@pytest.mark.parametrize("end", ["close", "raise", "drop"])
+def test_a_file_that_met_a_rival_tells_of_an_upload_that_is_left(end: End) -> None:
+    operations = [Create("k", "small-a"), Open("k", "exact-b", end, 2, if_exists="skip")]
+    assert not laws_broken_by(operations, {(1, 0): "LOST_BEFORE", (1, 1): "LOST_AFTER"})
+
+
+@pytest.mark.parametrize("fault", ["INTERRUPT_BEFORE", "INTERRUPT_AFTER"])
+@pytest.mark.parametrize("end", ["raise", "discard"])
+def test_an_interrupted_discard_tells_of_the_upload_that_is_left(end: End, fault: str) -> None:
+    assert not laws_broken_by([Open("k", "parts-a", end, 2, if_exists="skip")], {(0, 4): fault})
