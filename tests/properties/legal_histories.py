@@ -27,6 +27,7 @@ from properties.told_histories import (
     resume,
     scan,
     seen,
+    settle,
     source_removed,
     sweep,
     told,
@@ -96,6 +97,18 @@ LEGAL: dict[str, History] = {
     ),
     "a removal that was sent twice finds nothing": history(
         WON, remove(2, 11, 14, "absent"), head(3, 15, 16), acts=[LANDED, removal(12, 13, "e-w1", 2)]
+    ),
+    "a removal that was sent twice finds another object": history(
+        WON,
+        remove(2, 11, 20, "changed"),
+        create(3, 13, 19, told("created", seen(3))),
+        acts=[LANDED, removal(12, 13, "e-w1", 2), landing(14, 15, 3)],
+    ),
+    "two of one write, and the second has sent nothing": history(
+        resume(1, 0, 10, UNKNOWN),
+        replace(resume(2, 11, 20, told("created", seen(1))), write_ids=()),
+        settle(3, 21, 22, 1, told("created", seen(1))),
+        acts=[LANDED],
     ),
     "data of its own that fails": history(
         Call(1, "A", Asked("create", "k", content="x", sound=False), 0, 9, told("not written"), ("w1",)), faults=0

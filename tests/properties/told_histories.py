@@ -218,6 +218,7 @@ BROKEN: dict[str, list[History]] = {
         history(WON, remove(2, 11, 14), acts=[LANDED]),
         history(WON, remove(2, 11, 14), acts=[LANDED, removal(15, 16, "e-w1")]),
         history(WON, remove(2, 11, 14, "failed"), acts=[LANDED, removal(12, 13, "e-w1", 2)]),
+        history(WON, remove(2, 11, 14, "changed"), acts=[LANDED, removal(12, 13, "e-w1", 2)]),
     ],
     "a_left_upload_is_reported": [
         history(create(1, 0, 10, told("not written")), left=[LeftUpload("k", "u1", 1)]),

@@ -29,11 +29,13 @@ _CLOSED = ("created", "same", "present", "exists")
 
 
 def a_life_has_one_winner(key: KeyHistory) -> Iterator[Breach]:
-    """Creates <= 1 + removals. Callers of one id and the same bytes are one writer: they asked for that."""
-    winners: dict[tuple[frozenset[str], tuple[bytes, ...]], Call] = {}
+    """Creates <= 1 + removals. Callers of one id and the same bytes are one writer: they asked for that; so is who goes
+    on with what another has begun, and learns that it is done."""
+    winners: dict[tuple[frozenset[str | None], tuple[bytes, ...]], Call] = {}
     for verdict in key.verdicts:
         if verdict.told.what == "created":
-            winners.setdefault((frozenset(verdict.write.write_ids), key.contents(verdict.write)), verdict.call)
+            shown = frozenset(seen.write_id for seen in verdict.told.seen) or frozenset(verdict.write.write_ids)
+            winners.setdefault((shown, key.contents(verdict.write)), verdict.call)
     if len(winners) > 1 + len(key.removals):
         yield Breach(tuple(winners.values()), f"{len(winners)} winners and {len(key.removals)} removals")
 
@@ -215,15 +217,18 @@ def a_ticket_is_about_its_own_write(key: KeyHistory) -> Iterator[Breach]:
 
 def a_removal_is_told_truly(key: KeyHistory) -> Iterator[Breach]:
     """ "Removed" is said only if something removed the object: without a pin, meanwhile. Who is refused removed
-    nothing; "not there" is true even of what one's own request, sent twice, removed."""
+    nothing; "not there", and "another is there", are true even of what one's own request, sent twice, removed."""
     for call, told in key.told:
         if call.asked.kind != "remove":
             continue
         since = call.began if call.asked.etag is None else 0
         if told.what == "removed" and not key.removable(call.asked.etag, since, call.ended):
             yield Breach((call,), "told that it is removed, and nobody removed it")
-        acted = any(act.number == call.number and act.certain for act in key.removals)
-        if told.what in ("failed", "changed") and acted:
+        acted = [act.began for act in key.removals if act.number == call.number and act.certain]
+        if not acted or told.what not in ("failed", "changed"):
+            continue
+        replaced = any(act.began <= call.ended and act.ended >= min(acted) for act in key.lands)
+        if told.what == "failed" or not replaced:
             yield Breach((call,), f"told {told.what!r}, and its request removed the object")
 
 
