@@ -346,7 +346,11 @@ class PushedCreation(Creation):
             if self._state.doing is Doing.PARTS and not self.sending().offer(piece):
                 self.patience.progress()  # a slow producer must not have used up the time of what is asked from here on
                 self._state = self.run(outcome.step(self._state, self._stopped()), until=_NEEDS_DATA)
-            return self.end(self._state) if self._state.decided else None
+            if self._state.decided:
+                return self.end(self._state)
+            # It was overcome; and its traceback would keep the caller's frame, and in it a file that was dropped.
+            self.trouble = None
+            return None
 
     def finish(self) -> Receipt:
         """All parts were handed over."""

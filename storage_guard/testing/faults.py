@@ -151,7 +151,10 @@ class _Answers(Fault):
                 request.act()
         elif isinstance(signal, Unsynced):
             request.act()
-        raise signal
+        try:
+            raise signal
+        finally:
+            del signal  # or it and this frame keep each other, and all who called, until a collection
 
 
 def answers(make: Callable[[], Signal]) -> Fault:

@@ -374,6 +374,24 @@ def test_a_dropped_file_is_discarded_at_once_and_says_where_it_was_opened(
         gc.enable()
 
 
+@pytest.mark.parametrize("member", ["begin", "put_part", "head"])
+@pytest.mark.parametrize("in_flight", [1, None])
+def test_trouble_that_was_overcome_keeps_no_dropped_file_alive(member: Member, in_flight: int | None) -> None:
+    driver = faulty(MemoryDriver(limits=SMALL), member, [LOST_BEFORE, BUSY])
+    store = Store(driver, part_bytes=PART_BYTES, in_flight=in_flight, clock=FakeClock())
+    gc.collect()
+    gc.disable()
+    try:
+        file = store.open("k", "xb")
+        file.write(data_of(4 * PART_BYTES))
+        gone = weakref.ref(file)
+        with pytest.warns(ResourceWarning, match="never closed"):
+            del file
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_a_file_in_a_circle_is_discarded_by_the_collector(store: Store, is_untouched: Callable[[], bool]) -> None:
     file = store.open("k", "xb")
     file.write(bytes(3 * PART_BYTES))
