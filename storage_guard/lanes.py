@@ -74,7 +74,7 @@ class Inline(Crew[T]):
 
 
 class Threads(Crew[T]):
-    """A thread for each task under way, started when first needed.
+    """A thread for each task under way, started when first needed; fewer where the system gives no more.
 
     They are daemons, because an interpreter that exits with a writer still open must not wait for it for ever; who
     uses them joins them.
@@ -94,8 +94,14 @@ class Threads(Crew[T]):
             )
             # Before it starts: Ctrl-C may come while it does, and then it must be known to `join`.
             self._threads.append(thread)
-            thread.start()
-        self._todo.put(task)
+            try:
+                thread.start()
+            except RuntimeError:  # this process may have no more threads: those that are there will do
+                self._threads.pop()
+        if self._threads:
+            self._todo.put(task)
+        else:
+            _carry_out(task, self._done)
 
     def next_done(self) -> tuple[Task[T], T | None]:
         done = self._done.get()
@@ -138,14 +144,17 @@ def _work(todo: queue.SimpleQueue[Task[T] | None], done: queue.SimpleQueue[tuple
         if task is None:
             todo.put(None)  # for the next one
             return
-        result = None
-        try:
-            result = task.run()
-        except BaseException as exc:  # noqa: BLE001 - the coordinator decides
-            task.error = exc
-        done.put((task, result))
-        # Else what the task holds lives until the next one comes.
-        del task, result
+        _carry_out(task, done)
+        del task  # else what it holds lives until the next one comes
+
+
+def _carry_out(task: Task[T], done: queue.SimpleQueue[tuple[Task[T], T | None]]) -> None:
+    result = None
+    try:
+        result = task.run()
+    except BaseException as exc:  # noqa: BLE001 - the coordinator decides
+        task.error = exc
+    done.put((task, result))
 
 
 class Lanes(Generic[T]):

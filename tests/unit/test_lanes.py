@@ -105,6 +105,28 @@ def test_every_result_arrives_once_in_the_coordinators_thread(crew: type[Crew[in
     assert sorted(taken) == [(number, threading.get_ident()) for number in range(50)]
 
 
+@pytest.mark.parametrize("threads_there_are", [0, 1, 2])
+def test_where_the_system_gives_no_more_threads_those_that_there_are_do_the_work(
+    threads_there_are: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, started = threading.Thread.start, itertools.count()
+
+    def few(thread: threading.Thread) -> None:
+        if next(started) >= threads_there_are:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", few)
+    taken: list[int] = []
+    lanes = new_lanes(taken.append, most=4)
+    for number in range(20):
+        assert lanes.room()
+        lanes.start(say(number))
+    assert lanes.drain()
+    lanes.stop()
+    assert sorted(taken) == list(range(20))
+
+
 def test_no_more_are_under_way_than_allowed() -> None:
     lanes = new_lanes(most=3)
     gate = Gate()
