@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 
 import pytest
+
+# A shell ignores SIGINT for what it runs in the background, and Python then lets Ctrl-C pass too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Not the journal of who runs the tests. In the environment, so that child processes have it too.
 os.environ["STORAGE_GUARD_JOURNAL"] = tempfile.mkdtemp(prefix="storage-guard-journal-")
