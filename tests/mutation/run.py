@@ -40,6 +40,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "ticket": (("unit/test_ticket.py",), STORE),
     "outcome": (("unit/test_outcome.py", "faults/test_store_faults.py"), ("properties/test_outcome_worlds.py",)),
     "store": (STORE,),
+    "policy": (STORE,),
     "creation": (STORE,),
     "resolve": (STORE,),
     "removal": (("unit/test_removal.py", *STORE),),

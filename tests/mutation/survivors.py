@@ -31,8 +31,8 @@ SURVIVORS: dict[str, dict[str, str]] = {
     "retry": {
         "RetryPolicy.wait_s: 40: 41": "any power is as good that is past every cap and does not overflow",
     },
-    "store": {
-        "Store._plan: 1: 2": "one byte past what a request takes goes in parts whatever the threshold",
+    "policy": {
+        "Policy.plan: 1: 2": "one byte past what a request takes goes in parts whatever the threshold",
     },
     "ticket": {
         "parse: 40: 41": "how much of a bad ticket a message shows",
