@@ -200,8 +200,11 @@ def _committed(write: Write, answer: Answer) -> Write:
             return replace(write, doing=Doing.HEAD, why=Why.REPLAY)
         case Answer.DONE:
             return _decide(write, Verdict.CREATED)
-        case Answer.EXISTS | Answer.EXISTS_SOLE:
+        case Answer.EXISTS_SOLE:
             return _taken(write, answer)
+        case Answer.EXISTS:
+            # Of two that a proxy made of it, the other may have landed, or may be on its way yet.
+            return _taken(replace(write, suspect=True), answer)
         case Answer.BUSY:
             return replace(write, pause=True)
         case Answer.CONFLICT if not write.multipart:

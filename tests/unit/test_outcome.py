@@ -482,3 +482,16 @@ def test_an_answer_that_makes_no_sense_is_a_bug_and_not_a_guess(doing: Doing) ->
         else:
             with pytest.raises(AssertionError, match="no answer"):
                 step(write, answer)
+
+
+@pytest.mark.parametrize("start_of", [(), (Answer.DONE, Answer.DONE)], ids=["put", "finish"])
+def test_a_refusal_that_may_be_the_answer_to_our_double_is_no_proof_that_nothing_landed(
+    start_of: tuple[Answer, ...],
+) -> None:
+    begun = after(PARTS, *start_of) if start_of else PUT
+    assert begun.doing is Doing.COMMIT
+    # The double landed, somebody removed it, HEAD sees nothing, and there is no time for another try.
+    assert said(begun, Answer.EXISTS, Answer.ABSENT, Answer.LATE) is Verdict.UNKNOWN
+    assert said(begun, Answer.EXISTS, Answer.ABSENT, Answer.REFUSED, Answer.ABSENT) is Verdict.UNKNOWN
+    assert said(begun, Answer.EXISTS_SOLE, Answer.ABSENT, Answer.LATE) is Verdict.NOT_WRITTEN
+    assert said(begun, Answer.EXISTS, Answer.THEIRS) is Verdict.EXISTS
