@@ -160,13 +160,15 @@ def play(scene: Scene, bear: Bear, watcher: Watcher, number: int) -> int:
     scene.duration_s(bear, job, size_bytes)
     watcher.at = (job.key, data)
     scene.keys.add(job.key)
-    kills, missing_bytes = 0, size_bytes
+    kills, missing_bytes, answered = 0, size_bytes, False
     for _ in range(scene.dice.choice((1, 1, 2, 3))):
         kills += 1
-        if not kill_once(scene, bear, job, size_bytes):
-            scene.found["answered"] += 1
-            break
+        answered = not kill_once(scene, bear, job, size_bytes)
         missing_bytes = size_bytes - scene.had_bytes(job.key)
+        if answered or LocalDriver(scene.root).head(job.key) is not None:
+            break  # killed behind its last step, perhaps, when nothing is left of it but the object
+    if answered:
+        scene.found["answered"] += 1
     else:
         end_in_peace(scene, bear, job, data, missing_bytes)
     driver = LocalDriver(scene.root)

@@ -96,8 +96,13 @@ def test_processes_race_for_hundreds_of_rounds(tmp_path: Path) -> None:
 
 
 def test_processes_catch_who_looks_and_then_writes(tmp_path: Path) -> None:
-    rounds = race_processes(look_then_make, [(str(tmp_path), each) for each in range(4)], rounds=500)
-    assert any(len(winners(results)) > 1 for results in rounds)
+    for attempt in range(10):  # on a machine with other work, processes that start together need not run together
+        folder = tmp_path / f"{attempt}"
+        folder.mkdir()
+        rounds = race_processes(look_then_make, [(str(folder), each) for each in range(4)], rounds=500)
+        if any(len(winners(results)) > 1 for results in rounds):
+            return
+    pytest.fail("who looks first and then writes won every race alone")
 
 
 def test_processes_live_through_all_rounds() -> None:
