@@ -155,7 +155,7 @@ def test_a_file_that_grows_while_its_parts_are_sent_is_not_published(in_flight: 
     driver = ChangesTheFile(limits=LIMITS)
     driver.path = tmp_path / "source"
     driver.path.write_bytes(data(6))
-    with pytest.raises(SourceChanged, match="grew"):
+    with pytest.raises(SourceChanged, match="grew|was written to"):  # a file gets its new time before its new size
         store_on(driver, in_flight).create("k", driver.path)
     assert is_untouched(driver)
 
