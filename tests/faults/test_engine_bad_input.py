@@ -156,7 +156,7 @@ def test_a_file_that_grows_while_its_parts_are_sent_is_not_published(in_flight: 
     driver.path = tmp_path / "source"
     driver.path.write_bytes(data(6))
     # A file gets its new time before its new size.
-    with pytest.raises(SourceChanged, match="grew|was written to"):
+    with pytest.raises(SourceChanged, match=r"grew|was written to"):
         store_on(driver, in_flight).create("k", driver.path)
     assert is_untouched(driver)
 
