@@ -78,8 +78,10 @@ class Payload(ABC):
         """Size and CRC-64/XZ of all the bytes, None where they cannot be had. Uses up what is left of a stream."""
 
 
-class _KnownPieces(Pieces):
-    def __init__(self, size_bytes: int, part_bytes: int, held: Callable[[int], int], cut: _Cut) -> None:
+class KnownPieces(Pieces):
+    """Of a size that is known. `held` says what a part of some size keeps in memory, `cut` what sends one."""
+
+    def __init__(self, size_bytes: int, part_bytes: int, held: Callable[[int], int], cut: Cut) -> None:
         self._size_bytes = size_bytes
         self._slots = slots(size_bytes, part_bytes)
         self._part_bytes = part_bytes
@@ -97,7 +99,7 @@ class _KnownPieces(Pieces):
         return Piece(slot, self._held(slot.size_bytes), last, self._cut(slot))
 
 
-_Cut = Callable[[PartSlot], Callable[[Driver, str, str, Watch], Part]]
+Cut = Callable[[PartSlot], Callable[[Driver, str, str, Watch], Part]]
 
 
 class KnownData(Payload):
@@ -122,7 +124,7 @@ class KnownData(Payload):
 
     def pieces(self) -> Pieces:
         self._source.rewind()
-        return _KnownPieces(self._size_bytes, self._part_bytes or self._size_bytes, self._source.held_bytes, self._cut)
+        return KnownPieces(self._size_bytes, self._part_bytes or self._size_bytes, self._source.held_bytes, self._cut)
 
     def _cut(self, slot: PartSlot) -> Callable[[Driver, str, str, Watch], Part]:
         return sender(slot, self._source.take(slot.offset_bytes, slot.size_bytes))
@@ -256,7 +258,7 @@ class CopyPayload(Payload):
         return self._asked(lambda: driver.copy_new(self._source, key, meta))
 
     def pieces(self) -> Pieces:
-        return _KnownPieces(self._size_bytes, self._part_bytes or self._size_bytes, lambda _: 0, self._cut)
+        return KnownPieces(self._size_bytes, self._part_bytes or self._size_bytes, lambda _: 0, self._cut)
 
     def _cut(self, slot: PartSlot) -> Callable[[Driver, str, str, Watch], Part]:
         def send(driver: Driver, key: str, upload_id: str, watch: Watch) -> Part:

@@ -19,8 +19,7 @@ from storage_guard.checksum import RunningCrc64, as_checksum
 from storage_guard.driver import Driver
 from storage_guard.errors import ChecksumMismatch, ObjectNotFound, SourceChanged
 from storage_guard.model import Checksum, MiB, ObjectInfo, ObjectRef, Part, PartSlot, WriteMeta
-from storage_guard.payload import DataFailed, Payload, Piece, Pieces, Watch
-from storage_guard.plan import slots
+from storage_guard.payload import DataFailed, KnownPieces, Payload, Pieces, Watch
 from storage_guard.retry import Patience
 from storage_guard.translate import as_error
 
@@ -163,7 +162,8 @@ class RemoteData(Payload):
         return self._whole.send(lambda body: driver.put_new(key, body, meta), watch)
 
     def pieces(self) -> Pieces:
-        return _RemotePieces(self.size_bytes, self._part_bytes or self.size_bytes, self._held_bytes, self._cut)
+        # Nothing is read before a piece is sent, so that the parts are read side by side.
+        return KnownPieces(self.size_bytes, self._part_bytes or self.size_bytes, self._held_bytes, self._cut)
 
     def digest(self) -> tuple[int, int]:
         return self._original.digest()
@@ -262,30 +262,3 @@ class RemoteBody:
         except Exception:  # noqa: BLE001 - whoever asks for the next window hears of it
             return True
         return False
-
-
-class _RemotePieces(Pieces):
-    """Nothing is read before a piece is sent, so that the parts are read side by side."""
-
-    def __init__(
-        self,
-        size_bytes: int,
-        part_bytes: int,
-        held: Callable[[int], int],
-        cut: Callable[[PartSlot], Callable[[Driver, str, str, Watch], Part]],
-    ) -> None:
-        self._size_bytes = size_bytes
-        self._part_bytes = part_bytes
-        self._slots = slots(size_bytes, part_bytes)
-        self._held = held
-        self._cut = cut
-
-    def next_held_bytes(self) -> int:
-        return self._held(self._part_bytes)
-
-    def next(self) -> Piece | None:
-        slot = next(self._slots, None)
-        if slot is None:
-            return None
-        last = slot.offset_bytes + slot.size_bytes == self._size_bytes
-        return Piece(slot, self._held(slot.size_bytes), last, self._cut(slot))
