@@ -103,9 +103,7 @@ MAY = {
     ),
     "storage_guard/sweeping.py": Room("access answers errors journal model names signals translate"),
     "storage_guard/schemes.py": Room("driver"),
-    "storage_guard/remote.py": Room(
-        "access answers body checksum driver errors model payload retry signals translate"
-    ),
+    "storage_guard/remote.py": Room("access answers body checksum driver errors model payload retry signals translate"),
     "storage_guard/copying.py": Room(
         "access checksum creation driver errors model names outcome payload plan policy remote removal schemes sending "
         "signals store"
