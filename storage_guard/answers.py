@@ -21,6 +21,8 @@ def answer_for(signal: signals.Signal) -> Answer:
             return Answer.UNSYNCED
         case signals.Broken():
             return Answer.BROKEN
+        case signals.Damaged():
+            return Answer.DAMAGED
         case signals.Definite():
             return Answer.REFUSED
         case _:

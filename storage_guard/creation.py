@@ -165,9 +165,14 @@ class Creation(Resolver):
         # A stream has been read to its end before its commit, so its digest is at hand.
         if size_bytes is None or size_bytes <= _TICKET_READS_BYTES:
             return self._payload.digest()
+        return self.sent_digest()
+
+    def sent_digest(self) -> tuple[int, int] | None:
+        if self.write is None or not self.write.sent:
+            return None  # some parts are missing yet
         parts = self._parts()
         whole = combine((part.checksum, part.slot.size_bytes) for part in parts)
-        return (size_bytes, int(whole.value, 16)) if whole and parts else None
+        return (sum(part.slot.size_bytes for part in parts), int(whole.value, 16)) if whole and parts else None
 
     # What writes
 

@@ -32,6 +32,7 @@ from storage_guard.model import (
     Vouch,
     WriteMeta,
 )
+from storage_guard.partlist import check_part_list
 from storage_guard.signals import (
     Absent,
     Broken,
@@ -39,6 +40,7 @@ from storage_guard.signals import (
     Changed,
     Conflict,
     Corrupt,
+    Damaged,
     Definite,
     Exists,
     Gone,
@@ -63,6 +65,7 @@ __all__ = [
     "Checksum",
     "Conflict",
     "Corrupt",
+    "Damaged",
     "Definite",
     "Driver",
     "Encryption",
@@ -88,6 +91,7 @@ __all__ = [
     "Vouch",
     "Why",
     "WriteMeta",
+    "check_part_list",
 ]
 
 
@@ -119,7 +123,7 @@ class Driver(Protocol):
         """Create the object in one request if its key is free.
 
         Readers see nothing or all of it. Raises `Exists`, `Conflict`, `Corrupt`, `Unsupported` (an option),
-        `Unguarded`, `Unsynced`, `Broken`.
+        `Unguarded`, `Unsynced`, `Broken`, `Damaged`.
         """
         ...
 
@@ -151,9 +155,10 @@ class Driver(Protocol):
         """Publish `parts`, in order, as one object if the key is free: the commit point.
 
         `parts` are those that `put_part` answered, contiguous from byte 0, and `meta` is what `begin` was given; a
-        list that does not fit is `Refused` ("request"), also where the service itself would take it.
+        list that does not fit is `Refused` ("request"), also where the service itself would take it: see
+        `check_part_list`.
         Refused with `Exists` the upload stays open. Raises `Exists`, `Gone`, `Conflict`, `Corrupt`, `Unguarded`,
-        `Unsynced`, `Broken`.
+        `Unsynced`, `Broken`, `Damaged`.
         """
         ...
 
@@ -169,7 +174,7 @@ class Driver(Protocol):
 
         The metadata is replaced by `meta` (an inherited write id would lie about who wrote). Raises `Exists`,
         `Conflict`, `Absent` (the source), `Changed` (the source's pin does not fit), `Unsupported`, `Unguarded`,
-        `Unsynced`, `Broken`.
+        `Unsynced`, `Broken`, `Damaged`.
         """
         ...
 

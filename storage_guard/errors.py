@@ -8,6 +8,7 @@
       InvalidKey          (ValueError)         no store of ours takes this key, or a folder is in the way
       Unsupported         (ValueError)         this backend cannot do what was asked
       GuaranteeBroken                          the store wrote ours without keeping the condition
+      ObjectDamaged                            the store published ours, and its bytes are not those that were sent
       RenameIncomplete                         the copy is there; the source is too, or may be
       NotWritten                               definite: ours is not there and will not appear
         AccessDenied      (PermissionError)    the store does not let us
@@ -135,6 +136,13 @@ class GuaranteeBroken(StorageGuardError):
     ) -> None:
         super().__init__(message, key=key, **about)
         self.version_id = version_id
+
+
+class ObjectDamaged(StorageGuardError):
+    """The key was free and our object is there now, but its bytes are not those that were sent. Do not use it.
+
+    Remove it and create it anew; to keep it from readers nothing can be done any more.
+    """
 
 
 class RenameIncomplete(StorageGuardError):

@@ -17,7 +17,7 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from storage_guard.checksum import as_checksum, crc64xz
-from storage_guard.driver import Body, Driver
+from storage_guard.driver import Body, Driver, check_part_list
 from storage_guard.model import (
     Capabilities,
     Checksum,
@@ -248,26 +248,13 @@ class _Upload:
 
     def assemble(self, parts: Sequence[Part], limits: Limits) -> bytes:
         """The bytes of `parts`, if they make one object: numbers ascend, no gap, and they are the ones we have."""
-        if not parts:
-            raise Refused("an upload is finished with at least one part", why="request")
-        number = offset_bytes = 0
+        check_part_list(parts, limits)
         pieces: list[bytes] = []
         for part in parts:
             held, data = self.parts.get(part.slot.number, (None, b""))
             if held is None or (held.slot, held.etag) != (part.slot, part.etag):
                 raise Refused(f"part {part.slot.number} is not the one that was sent", why="request")
-            if part.slot.number <= number:
-                raise Refused(f"part {part.slot.number} comes behind part {number}", why="request")
-            if part.slot.offset_bytes != offset_bytes:
-                raise Refused(f"part {part.slot.number} should begin at byte {offset_bytes}", why="request")
-            if part is not parts[-1] and len(data) < limits.min_part_bytes:
-                raise Refused(f"part {part.slot.number} is too small, and not the last", why="request")
             pieces.append(data)
-            number, offset_bytes = part.slot.number, offset_bytes + len(data)
-        sizes = [len(piece) for piece in pieces]
-        if limits.equal_parts and (len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0]):
-            raise Refused("all parts must have one size, and the last one no more", why="request")
-        _check_size(offset_bytes, limits.max_object_bytes, "an object")
         return b"".join(pieces)
 
 

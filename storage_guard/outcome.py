@@ -59,6 +59,7 @@ class Answer(Enum):
     REFUSED = auto()  # any other definite no, the caller's own data failing included
     UNSYNCED = auto()
     BROKEN = auto()
+    DAMAGED = auto()  # the object carries our id, and its bytes are not ours
     OURS = auto()  # HEAD: the object carries our id
     THEIRS = auto()
     ABSENT = auto()
@@ -81,6 +82,7 @@ class Verdict(Enum):
     UNKNOWN = auto()
     UNSYNCED = auto()
     BROKEN = auto()
+    DAMAGED = auto()
 
 
 class Why(Enum):
@@ -223,6 +225,8 @@ def _committed(write: Write, answer: Answer) -> Write:
             return _decide(write, Verdict.UNSYNCED)
         case Answer.BROKEN:
             return _decide(write, Verdict.BROKEN)
+        case Answer.DAMAGED:
+            return _decide(write, Verdict.DAMAGED)
         case _:
             raise _senseless(write, answer)
 
@@ -259,6 +263,8 @@ def _seen(write: Write, answer: Answer) -> Write:
             return replace(write, doing=Doing.COMPARE, ours=True)
         case Answer.OURS:
             return _decide(write, Verdict.CREATED)
+        case Answer.DAMAGED:
+            return _decide(write, Verdict.DAMAGED)
         case Answer.THEIRS if write.if_exists == "same":
             return replace(write, doing=Doing.COMPARE, ours=False)
         case Answer.THEIRS:

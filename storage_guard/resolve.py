@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from storage_guard import answers, outcome, signals
-from storage_guard.checksum import RunningCrc64
+from storage_guard.checksum import RunningCrc64, as_checksum
 from storage_guard.clock import Clock
 from storage_guard.driver import Driver
-from storage_guard.errors import GuaranteeBroken, ObjectExists, OutcomeUnknown, StorageGuardError
+from storage_guard.errors import GuaranteeBroken, ObjectDamaged, ObjectExists, OutcomeUnknown, StorageGuardError
 from storage_guard.model import Guarantee, MiB, ObjectInfo, Receipt
 from storage_guard.outcome import Answer, Doing, Verdict, Write
 from storage_guard.retry import Patience
@@ -125,6 +125,10 @@ class Resolver(ABC):
         """Size and CRC-64/XZ of the caller's bytes, None where they cannot be had."""
 
     @abstractmethod
+    def sent_digest(self) -> tuple[int, int] | None:
+        """The same of the bytes that were sent, None where nobody has counted them."""
+
+    @abstractmethod
     def quick_digest(self) -> tuple[int, int] | None:
         """The same where it takes no long reading, None otherwise."""
 
@@ -145,7 +149,7 @@ class Resolver(ABC):
         self.asked_s = answers.asked_s(signal)
 
     def _head(self) -> Answer:
-        seen = (Answer.OURS, Answer.THEIRS, Answer.ABSENT, Answer.FAILED)
+        seen = (Answer.OURS, Answer.DAMAGED, Answer.THEIRS, Answer.ABSENT, Answer.FAILED)
         return self.ask(self._look, seen, Answer.FORBIDDEN)
 
     def _look(self) -> Answer:
@@ -153,7 +157,17 @@ class Resolver(ABC):
         whose = self.target.whose(self.seen)
         if whose is Answer.FORBIDDEN and self.write is not None and self.write.sole:
             return Answer.THEIRS  # it cannot tell us whose it is, but the refusal does
+        if whose is Answer.OURS and not self.target.named and self._is_damaged(self.seen):
+            return Answer.DAMAGED  # under a caller's id other bytes are another's, and are compared
         return whose
+
+    def _is_damaged(self, seen: ObjectInfo | None) -> bool:
+        sent = self.sent_digest()
+        if seen is None or sent is None:
+            return False
+        checksum = seen.checksum
+        known = checksum is not None and checksum.algorithm == "crc64xz"
+        return seen.size_bytes != sent[0] or (known and checksum != as_checksum(sent[1]))
 
     def _abort(self) -> Answer:
         return self.ask(self._abort_now, (Answer.DONE, Answer.GONE, Answer.FAILED), Answer.REFUSED)
@@ -236,6 +250,8 @@ class Resolver(ABC):
                 return self._unknown("is there, but is not known to survive a crash; settle(ticket) tells", write)
             case Verdict.BROKEN:
                 return self._broken()
+            case Verdict.DAMAGED:
+                return self._damaged()
             case _:
                 return self._not_written()
 
@@ -296,6 +312,16 @@ class Resolver(ABC):
             return as_error(self.trouble, sentence, key=self.target.key)
         return GuaranteeBroken(sentence, key=self.target.key)
 
+    def _damaged(self) -> StorageGuardError:
+        sentence = (
+            f"{self.target.key!r} in {self.target.store_url}: our object is there, and its bytes are not those that "
+            "were sent; remove it and create it again"
+        )
+        if isinstance(self.trouble, signals.Damaged):
+            return as_error(self.trouble, sentence, key=self.target.key)
+        checksum = self.seen.checksum if self.seen else None
+        return ObjectDamaged(f"{sentence}: the store says {checksum}", key=self.target.key)
+
     def _shown(self) -> ObjectInfo | None:
         return None if self.seen is None else replace(self.seen, key=self.target.key)
 
@@ -333,6 +359,9 @@ class Settling(Resolver):
 
     def digest(self) -> tuple[int, int] | None:
         return self._ticket.digest
+
+    def sent_digest(self) -> tuple[int, int] | None:
+        return None  # that of the ticket may be of what the caller's data had become by then
 
     def quick_digest(self) -> tuple[int, int] | None:
         return self._ticket.digest

@@ -15,6 +15,7 @@
       Lost                    it MAY have acted: cut, timed out, 5xx, an answer that cannot be understood
       Unsynced                it DID act: the object is visible, but not known to survive a crash
       Broken                  it DID act, without keeping the condition
+      Damaged                 it DID act, under the condition, and what it published are not the bytes that were sent
 
 In doubt raise `Lost`: one HEAD too many is cheap, one false `Exists` is a lost write. Decide by the error *code* a
 service sends, never by the HTTP status alone. Signals never reach users; `Store` turns them into `errors`.
@@ -129,3 +130,7 @@ class Broken(Signal):
     def __init__(self, message: str = "", *, version_id: str | None = None, **about: Unpack[About]) -> None:
         super().__init__(message, **about)
         self.version_id = version_id
+
+
+class Damaged(Signal):
+    """The store published our object, and the checksum it answers is not that of the bytes we sent."""

@@ -150,11 +150,11 @@ class Store(Reads):
         `deadline_s`: give up when the *store* has made no progress for so long. A slow source does not count.
 
         Raises ObjectExists; OutcomeUnknown (with a ticket for `settle`); GuaranteeMissing, before the first byte, for
-        a store that would not keep the promise; GuaranteeBroken; InvalidKey and Unsupported (metadata, options) for
-        what the store cannot hold; AccessDenied, ChecksumMismatch, SourceChanged, StoreUnavailable or NotWritten
-        itself, all meaning that this call has written nothing; TypeError for data that is not bytes. What a caller's
-        own iterable, file or `progress` raises passes through with a note. Any exception that interrupts a commit,
-        KeyboardInterrupt included, carries a ticket: `ticket_of(exception)`.
+        a store that would not keep the promise; GuaranteeBroken; ObjectDamaged; InvalidKey and Unsupported (metadata,
+        options) for what the store cannot hold; AccessDenied, ChecksumMismatch, SourceChanged, StoreUnavailable or
+        NotWritten itself, all meaning that this call has written nothing; TypeError for data that is not bytes. What a
+        caller's own iterable, file or `progress` raises passes through with a note. Any exception that interrupts a
+        commit, KeyboardInterrupt included, carries a ticket: `ticket_of(exception)`.
         """
         policy = self._policy
         wanted = policy.wanted(key, if_exists=if_exists, write_id=write_id, options=options)

@@ -18,6 +18,7 @@ _KINDS: dict[type[signals.Signal], type[errors.StorageGuardError]] = {
     signals.Unsupported: errors.Unsupported,
     signals.Unguarded: errors.GuaranteeMissing,
     signals.Broken: errors.GuaranteeBroken,
+    signals.Damaged: errors.ObjectDamaged,
 }
 
 

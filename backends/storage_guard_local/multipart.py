@@ -20,6 +20,7 @@ from storage_guard.driver import (
     Unsynced,
     Upload,
     WriteMeta,
+    check_part_list,
 )
 from storage_guard_local import copies
 from storage_guard_local.attributes import check_options
@@ -94,10 +95,11 @@ class Multipart:
         with upload.alone():
             if not upload.is_of(key, meta):
                 raise Refused("an upload is finished with what it was begun with", why="request")
+            size_bytes = check_part_list(parts, self._limits)
             chosen = upload.chosen(parts)
             place = self._creator.folders.make(key)
             try:
-                info = self._publish(upload, place, chosen, meta)
+                info = self._publish(upload, place, chosen, size_bytes, meta)
             except BaseException as exc:
                 if upload.staged.spoilt or isinstance(exc, Unsynced):
                     self._end(upload_id, upload)
@@ -108,9 +110,9 @@ class Multipart:
             self._end(upload_id, upload)
             return info
 
-    def _publish(self, upload: OpenUpload, place: Place, chosen: list[Part], meta: WriteMeta) -> ObjectInfo:
-        size_bytes = chosen[-1].slot.offset_bytes + chosen[-1].slot.size_bytes
-        self._creator.check_size(size_bytes, self._limits.max_object_bytes)
+    def _publish(
+        self, upload: OpenUpload, place: Place, chosen: list[Part], size_bytes: int, meta: WriteMeta
+    ) -> ObjectInfo:
         checksum = combine((part.checksum, part.slot.size_bytes) for part in chosen)
         self._creator.publisher.refuse_taken(place, meta)
         with upload.publishing(size_bytes):

@@ -130,23 +130,13 @@ class OpenUpload:
             return [self._parts[number] for number in sorted(self._parts)]
 
     def chosen(self, parts: Sequence[Part]) -> list[Part]:
-        """Within `alone`: the parts of the object, as they are here. Raises Refused unless they are what is listed,
-        follow each other and leave no gap."""
+        """Within `alone`: the parts of the object, as they are here. Raises Refused unless they are what is listed."""
         chosen: list[Part] = []
-        number = end_bytes = 0
         for part in parts:
-            slot = part.slot
-            here = self._parts.get(slot.number)
-            if here is None or (here.slot, here.etag) != (slot, part.etag):
-                raise Refused(f"part {slot.number} is not here as it is listed", why="request")
-            if slot.number <= number:
-                raise Refused(f"part {slot.number} is listed after part {number}", why="request")
-            if slot.offset_bytes != end_bytes:
-                raise Refused(f"part {slot.number} begins at {slot.offset_bytes}, not at {end_bytes}", why="request")
+            here = self._parts.get(part.slot.number)
+            if here is None or (here.slot, here.etag) != (part.slot, part.etag):
+                raise Refused(f"part {part.slot.number} is not here as it is listed", why="request")
             chosen.append(here)
-            number, end_bytes = slot.number, end_bytes + slot.size_bytes
-        if not chosen:
-            raise Refused("an upload without parts cannot be finished", why="request")
         return chosen
 
     def _is_busy(self, slot: PartSlot) -> bool:

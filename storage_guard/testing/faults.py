@@ -21,6 +21,7 @@ from storage_guard.driver import (
     Busy,
     Capabilities,
     Conflict,
+    Damaged,
     Driver,
     Exists,
     Gone,
@@ -149,7 +150,7 @@ class _Answers(Fault):
             except Exists:
                 request.driver.remove(request.key, None)  # that is what "replaced another's" comes to
                 request.act()
-        elif isinstance(signal, Unsynced):
+        elif isinstance(signal, Unsynced | Damaged):
             request.act()
         try:
             raise signal
@@ -160,8 +161,8 @@ class _Answers(Fault):
 def answers(make: Callable[[], Signal]) -> Fault:
     """A request that is answered with the signal `make()` returns.
 
-    `Unsynced` and `Broken` say that the store acted, so it does; after a `Definite` signal, and after `Lost`, it has
-    not (`LOST_AFTER` is the other half of the doubt).
+    `Unsynced`, `Broken` and `Damaged` say that the store acted, so it does; after a `Definite` signal, and after
+    `Lost`, it has not (`LOST_AFTER` is the other half of the doubt).
     """
     return _Answers(make)
 

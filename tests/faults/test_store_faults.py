@@ -12,6 +12,7 @@ import pytest
 from storage_guard import (
     AccessDenied,
     NotWritten,
+    ObjectDamaged,
     ObjectExists,
     OutcomeUnknown,
     Receipt,
@@ -22,7 +23,7 @@ from storage_guard import (
     ticket_of,
 )
 from storage_guard import answers as meanings
-from storage_guard.driver import Busy, Limits, Lost, Signal, Unsynced, WriteMeta
+from storage_guard.driver import Busy, Limits, Lost, ObjectInfo, Part, Signal, Unsynced, WriteMeta
 from storage_guard.memory import MemoryDriver
 from storage_guard.outcome import Answer
 from storage_guard.testing import (
@@ -245,6 +246,7 @@ EVERY_SIGNAL: tuple[Signal, ...] = (
     signals.Lost(),
     signals.Unsynced(),
     signals.Broken(),
+    signals.Damaged(),
 )
 
 
@@ -305,6 +307,34 @@ def test_our_own_write_is_never_called_a_conflict(multipart: bool) -> None:
         assert receipt.outcome == "created"
         assert receipt.resolved
         assert world.at_key() == OURS
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+def test_a_checksum_that_is_wrong_behind_the_commit_is_never_called_created_nor_not_written(multipart: bool) -> None:
+    member: Member = "finish_new" if multipart else "put_new"
+    world = World([(member, saying(signals.Damaged("the store says 12")))], multipart=multipart, early=True)
+    told = world.create()
+    assert isinstance(told, ObjectDamaged)
+    assert not isinstance(told, NotWritten)
+    assert "remove it" in str(told)
+    assert "the store says 12" in str(told)
+    assert world.at_key() == OURS
+
+
+class MisjoinsParts(MemoryDriver):
+    """Publishes the parts of an upload with the bytes of the first one turned around."""
+
+    def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
+        slot = parts[0].slot
+        turned = self.put_part(key, upload_id, slot, BytesBody(OURS[: slot.size_bytes][::-1]))
+        return super().finish_new(key, upload_id, [turned, *parts[1:]], meta)
+
+
+def test_an_upload_whose_answer_was_lost_is_created_only_if_its_bytes_are_those_that_were_sent() -> None:
+    driver = FaultyDriver(MisjoinsParts(limits=LIMITS))
+    driver.plan("finish_new", [LOST_AFTER])
+    with pytest.raises(ObjectDamaged, match="crc64xz"):
+        Store(driver, part_bytes=100, multipart_from_bytes=200, clock=FakeClock()).create("k", OURS)
 
 
 def test_a_store_that_stays_silent_is_given_up_with_a_ticket_and_never_called_not_written() -> None:

@@ -64,6 +64,8 @@ def test_what_the_store_did_wrong_is_told_as_that() -> None:
     for write in (PUT, after(PARTS, *UP)):
         assert said(write, Answer.UNSYNCED) is Verdict.UNSYNCED
         assert said(write, Answer.BROKEN) is Verdict.BROKEN
+        assert said(write, Answer.DAMAGED) is Verdict.DAMAGED
+        assert said(write, Answer.EXISTS, Answer.DAMAGED) is Verdict.DAMAGED
 
 
 @pytest.mark.parametrize("exists", [Answer.EXISTS, Answer.EXISTS_SOLE])
@@ -456,6 +458,7 @@ SENSE: dict[Doing, set[Answer]] = {
         Answer.REFUSED,
         Answer.UNSYNCED,
         Answer.BROKEN,
+        Answer.DAMAGED,
     },
     Doing.ABORT: {
         Answer.DONE,
@@ -468,7 +471,7 @@ SENSE: dict[Doing, set[Answer]] = {
         Answer.FAILED,
     },
     Doing.LIST: {Answer.GONE, Answer.GONE_SOLE, Answer.OPEN, Answer.FORBIDDEN, Answer.FAILED},
-    Doing.HEAD: {Answer.OURS, Answer.THEIRS, Answer.ABSENT, Answer.FORBIDDEN, Answer.FAILED},
+    Doing.HEAD: {Answer.OURS, Answer.DAMAGED, Answer.THEIRS, Answer.ABSENT, Answer.FORBIDDEN, Answer.FAILED},
     Doing.COMPARE: {Answer.EQUAL, Answer.UNEQUAL, Answer.ABSENT, Answer.FORBIDDEN, Answer.FAILED},
 }
 
