@@ -247,7 +247,10 @@ def _to_remove(body: bytes) -> tuple[list[tuple[str, str | None]], bool]:
         key = next((child.whole_text() for child in node.all("Key")), "")
         if not 1 <= len(key.encode()) <= MAX_KEY_BYTES:
             raise OSSRefusal("MalformedXML")
-        wanted.append((key, node.text("VersionId")))
+        version_id = node.text("VersionId")
+        if version_id == "":
+            raise OSSRefusal("MalformedXML", ec="0016-00000612")
+        wanted.append((key, version_id))
     quiet = root.text("Quiet") or "false"
     if root.name != "Delete" or not 1 <= len(wanted) <= MAX_REMOVED or quiet not in {"true", "false"}:
         raise OSSRefusal("MalformedXML")

@@ -86,13 +86,11 @@ class Call:
         self.request = request
         self.pairs = _pairs(request.raw_query) if request.raw_query else []
         self.params = dict(reversed(self.pairs)) if self.pairs else _NONE
-        path = _decoded(request.raw_path)
+        path = request.raw_path[1:]
         self.bucket = _bucket_of_host(request.host, endpoints)
-        self.key: str | None = None
-        if self.bucket:
-            self.key = None if path is None else path[1:]
-        elif path is not None:
-            self.bucket, _, self.key = path[1:].partition("/")
+        if not self.bucket:
+            self.bucket, _, path = path.partition("/")
+        self.key = _decoded(path)
         self.action = self._action()
         self.asked = Asked(MEMBERS[self.action], self.bucket, self.key or "")
 

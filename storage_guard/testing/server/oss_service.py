@@ -121,8 +121,8 @@ def attributes_of(headers: Mapping[str, str], limits: Limits) -> Attributes:
             kept[name] = value
         elif name.startswith(META):
             meta[name[len(META) :]] = value
-    if meta and sum(len(name) + len(value) for name, value in meta.items()) > limits.meta_bytes:
-        raise invalid(META, "", "There is too much user metadata.")
+    if meta:
+        _check_meta(meta, limits)
     storage_class = headers.get("x-oss-storage-class", "Standard")
     if storage_class not in STORAGE_CLASSES:
         raise invalid("x-oss-storage-class", storage_class)
@@ -133,6 +133,16 @@ def attributes_of(headers: Mapping[str, str], limits: Limits) -> Attributes:
         raise OSSRefusal("InvalidEncryptionAlgorithmError")
     tags = _tags(headers["x-oss-tagging"]) if "x-oss-tagging" in headers else {}
     return Attributes(kept, meta, tags, storage_class, acl)
+
+
+def _check_meta(meta: Mapping[str, str], limits: Limits) -> None:
+    for name in meta:
+        if not (name.isascii() and name.replace("-", "").isalnum()):
+            raise invalid(
+                META + name, meta[name], "Names of user metadata have letters, digits, -.", ec="0011-00000004"
+            )
+    if sum(len(META) + len(name) + len(value) for name, value in meta.items()) > limits.meta_bytes:
+        raise invalid(META, "", "There is too much user metadata.", ec="0011-00000002")
 
 
 def _tags(text: str) -> dict[str, str]:

@@ -153,13 +153,14 @@ class Verifier:
     def _check_scope(self, scope: str, date: str) -> None:
         day, region, product, kind = scope.split("/")
         if (day, region, product, kind) != (date[:8], self.region, "oss", "aliyun_v4_request"):
-            raise invalid("Credential", scope, f"The scope should be {date[:8]}/{self.region}/oss/aliyun_v4_request.")
+            message = f"The scope should be {date[:8]}/{self.region}/oss/aliyun_v4_request."
+            raise invalid("Credential", scope, message, ec="0002-00000213")
 
 
 def _scope(credential: str) -> tuple[str, str]:
     access_key_id, _, scope = credential.partition("/")
     if scope.count("/") != 3:
-        raise invalid("Credential", credential)
+        raise invalid("Credential", credential, ec="0002-00000213")
     return access_key_id, scope
 
 
