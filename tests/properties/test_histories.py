@@ -51,8 +51,8 @@ class TestLocal(HistoryContract):
 class Soak(HistoryContract):
     """The same for long, counted."""
 
-    histories = 1000
-    free_histories = 500
+    histories = 500
+    free_histories = 250
     tried: ClassVar[list[Ran]] = []
 
     def has_run(self, ran: Ran) -> None:
