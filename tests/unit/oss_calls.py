@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
@@ -87,14 +87,19 @@ class Client:
         given = {"content-length": str(len(body)), **(headers or {})}
         return send(self._dialect, Request(method, "127.0.0.1", path, query, given), body)
 
+    def list(self, params: Mapping[str, str | int]) -> Told:
+        """A listing of the bucket."""
+        request = Request("GET", "127.0.0.1", f"/{self._bucket}/", urlencode(params), {"content-length": "0"})
+        return send(self._dialect, request)
+
     def put(self, key: str, body: bytes = b"", **headers: str) -> Told:
         return self("PUT", key, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
     def begin(self, key: str, headers: Mapping[str, str] | None = None) -> str:
-        return self("POST", key, headers, uploads="").field("UploadId")
+        return self("POST", key, headers, uploads="", encoding_type="url").field("UploadId")
 
     def finish(
-        self, key: str, upload_id: str, parts: list[tuple[int, str]], headers: Mapping[str, str] | None = None
+        self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], headers: Mapping[str, str] | None = None
     ) -> Told:
         named = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>" for number, tag in parts)
         body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()

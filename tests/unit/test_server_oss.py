@@ -216,6 +216,10 @@ def test_what_is_not_there(oss: Client, dialect: OSSDialect) -> None:
     assert Client(dialect, "No_Bucket")("GET").code == "InvalidBucketName"
 
 
+def test_an_error_can_be_read_whatever_the_key(oss: Client) -> None:
+    assert oss("GET", "\x01\r<").field("Key") == "\ufffd\r<"
+
+
 def test_a_body_is_what_its_digest_says(oss: Client) -> None:
     good = base64.b64encode(hashlib.md5(b"abc").digest()).decode()
     assert oss.put("k", b"abc", content_md5=good).status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -45,6 +46,8 @@ _KNOWN: dict[str, tuple[int, str, str]] = {
     "SignatureDoesNotMatch": (403, "The signature is not the one that was computed here.", "0002-00000040"),
 }
 
+_UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # what XML 1.0 has no way to say
+
 
 class OSSRefusal(Exception):
     """A call is refused. `more` stands in the document beside the code, `headers` in the answer."""
@@ -79,7 +82,7 @@ def error_document(refusal: OSSRefusal, *, host: str, request_id: str) -> bytes:
         leaf("Message", refusal.message),
         leaf("RequestId", request_id),
         leaf("HostId", host),
-        *(leaf(name, value) for name, value in refusal.more.items()),
+        *(leaf(name, _UNSHOWN.sub("\ufffd", value)) for name, value in refusal.more.items()),
     ]
     if refusal.ec:
         fields.append(leaf("EC", refusal.ec))

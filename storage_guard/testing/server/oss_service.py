@@ -138,9 +138,7 @@ def attributes_of(headers: Mapping[str, str], limits: Limits) -> Attributes:
 def _check_meta(meta: Mapping[str, str], limits: Limits) -> None:
     for name in meta:
         if not (name.isascii() and name.replace("-", "").isalnum()):
-            raise invalid(
-                META + name, meta[name], "Names of user metadata have letters, digits, -.", ec="0011-00000004"
-            )
+            raise invalid(META + name, meta[name], "Its names have letters, digits and hyphens.", ec="0011-00000004")
     if sum(len(META) + len(name) + len(value) for name, value in meta.items()) > limits.meta_bytes:
         raise invalid(META, "", "There is too much user metadata.", ec="0011-00000002")
 
