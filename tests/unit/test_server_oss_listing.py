@@ -52,7 +52,7 @@ def names(told: Told) -> list[str]:
 def test_pages_make_the_whole_listing(keys: list[str], prefix: str, delimiter: str, page: int) -> None:
     oss = bucket_of(keys)
     wanted = model(keys, prefix, delimiter)
-    common = {"prefix": prefix, "delimiter": delimiter, "encoding-type": "url", "max-keys": page}
+    common: dict[str, str | int] = {"prefix": prefix, "delimiter": delimiter, "encoding-type": "url", "max-keys": page}
     for version, next_name, parameter in (
         (2, "NextContinuationToken", "continuation-token"),
         (1, "NextMarker", "marker"),
