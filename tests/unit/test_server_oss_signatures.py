@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -132,7 +133,7 @@ CALLS: list[Callable[[Any, str], Any]] = [
 def test_what_the_sdk_signs_is_taken(way: Way, key: str) -> None:
     bucket = way.bucket()
     for call in CALLS:
-        told = send(dialect_of(way), caught(lambda call=call: call(bucket, key)), b"x")
+        told = send(dialect_of(way), caught(partial(call, bucket, key)), b"x")
         assert [code for code in REFUSALS if f"<Code>{code}</Code>".encode() in told.body] == [], told.body
 
 
@@ -197,10 +198,14 @@ def test_a_query_that_is_signed_may_not_be_changed(way: Way) -> None:
         assert told.code in {"SignatureDoesNotMatch", "InvalidArgument"}, new
 
 
+def later(seconds: float) -> Callable[[], datetime]:
+    return lambda: utc_now() + timedelta(seconds=seconds)
+
+
 def test_a_signature_is_good_for_a_quarter_of_an_hour(way: Way) -> None:
     request = caught(lambda: way.bucket().get_object("key"))
     for off_s, code in ((890, "NoSuchKey"), (-890, "NoSuchKey"), (910, "Skewed"), (-910, "Skewed")):
-        told = send(dialect_of(way, lambda off_s=off_s: utc_now() + timedelta(seconds=off_s)), request)
+        told = send(dialect_of(way, later(off_s)), request)
         if code != "Skewed":
             assert told.code == code
             continue
@@ -212,8 +217,8 @@ def test_a_signature_is_good_for_a_quarter_of_an_hour(way: Way) -> None:
 
 def test_a_presigned_url_expires(way: Way) -> None:
     request = wired("GET", way.bucket().sign_url("GET", "key", 60), {})
-    assert send(dialect_of(way, lambda: utc_now() + timedelta(seconds=55)), request).code == "NoSuchKey"
-    told = send(dialect_of(way, lambda: utc_now() + timedelta(seconds=65)), request)
+    assert send(dialect_of(way, later(55)), request).code == "NoSuchKey"
+    told = send(dialect_of(way, later(65)), request)
     assert (told.status, told.code) == (403, "AccessDenied")
     assert datetime.fromisoformat(told.field("Expires")) < datetime.fromisoformat(told.field("ServerTime"))
 
@@ -221,7 +226,7 @@ def test_a_presigned_url_expires(way: Way) -> None:
 def test_a_token_is_needed_matched_and_expires(way: Way) -> None:
     lasting, wrong = replace(way, token=None), replace(way, token="another")
     temporary = replace(way, token=TOKEN)
-    for sign in (lambda way: caught(lambda: way.bucket().get_object("key")), presigned):
+    for sign in (signed, presigned):
         for request_way, known_way, code in (
             (temporary, temporary, "NoSuchKey"),
             (wrong, temporary, "InvalidSecurityToken"),
@@ -232,6 +237,10 @@ def test_a_token_is_needed_matched_and_expires(way: Way) -> None:
         dialect = dialect_of(temporary, expires=datetime.now(UTC) - timedelta(seconds=1))
         told = send(dialect, sign(temporary))
         assert (told.status, told.code, told.field("EC")) == (403, "SecurityTokenExpired", "0002-00000007")
+
+
+def signed(way: Way) -> Request:
+    return caught(lambda: way.bucket().get_object("key"))
 
 
 def presigned(way: Way) -> Request:
