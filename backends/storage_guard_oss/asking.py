@@ -1,0 +1,144 @@
+"""What each call sends: method, key, parameters, headers. Pure; bytes of objects are sent beside it."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+from storage_guard.driver import ObjectRef, Part, PartSlot, Refused, WriteMeta
+from storage_guard_oss import document
+from storage_guard_oss.message import Request
+from storage_guard_oss.options import PAYER, acl_of, check_options, headers_of
+
+GUARD: Mapping[str, str] = {"x-oss-forbid-overwrite": "true"}
+"""The condition. On complete too: begin only looks, and another may come in between."""
+
+PAGE = "1000"
+SLACK_BYTES = 64 * 1024  # more than an error document, which a read may be answered with
+
+_SENDABLE = re.compile(r"[\x20-\x7e]*")
+
+
+def put(key: str, meta: WriteMeta, payer: str | None, md5: bytes) -> Request:
+    headers = {**headers_of(meta, payer), **acl_of(meta.options), **GUARD}
+    headers["Content-MD5"] = b64encode(md5).decode()
+    return Request("put", "PUT", key, headers=headers)
+
+
+def begin(key: str, meta: WriteMeta, payer: str | None) -> Request:
+    return Request("begin", "POST", key, {"uploads": ""}, {**headers_of(meta, payer), **GUARD})
+
+
+def part(key: str, upload_id: str, number: int) -> Request:
+    return Request("part", "PUT", key, {"partNumber": str(number), "uploadId": upload_id})
+
+
+def finish(key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, payer: str | None) -> Request:
+    check_options(meta.options, payer)
+    return Request(
+        "finish",
+        "POST",
+        key,
+        {"uploadId": upload_id},
+        {"Content-Type": "application/xml", **acl_of(meta.options), **GUARD},
+        document.part_list((each.slot.number, each.etag) for each in parts),
+    )
+
+
+def abort(key: str, upload_id: str) -> Request:
+    return Request("abort", "DELETE", key, {"uploadId": upload_id})
+
+
+def copy(source: ObjectRef, key: str, meta: WriteMeta, payer: str | None) -> Request:
+    headers = {**headers_of(meta, payer), **acl_of(meta.options), **GUARD, **_copied(source)}
+    headers["x-oss-metadata-directive"] = "REPLACE"  # an inherited write id would lie about who wrote
+    headers["x-oss-tagging-directive"] = "Replace"
+    return Request("copy", "PUT", key, headers=headers)
+
+
+def copy_part(key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int) -> Request:
+    headers = _copied(source)
+    headers["x-oss-copy-source-range"] = f"bytes={start}-{start + slot.size_bytes - 1}"
+    return Request("part copy", "PUT", key, {"partNumber": str(slot.number), "uploadId": upload_id}, headers)
+
+
+def head(key: str, bucket: str | None = None, version_id: str | None = None) -> Request:
+    return Request("head", "HEAD", key, {} if version_id is None else {"versionId": version_id}, bucket=bucket)
+
+
+def read(
+    key: str,
+    start: int,
+    stop: int,
+    etag: str | None,
+    *,
+    bucket: str | None = None,
+    version_id: str | None = None,
+) -> Request:
+    """Without `standard` a range that reaches beyond the end is answered with the whole object and a 200."""
+    headers = {"Range": f"bytes={start}-{stop - 1}", "x-oss-range-behavior": "standard"}
+    if etag is not None:
+        headers["If-Match"] = document.quoted(etag)
+    params = {} if version_id is None else {"versionId": version_id}
+    return Request("read", "GET", key, params, headers, bucket=bucket, answer_bytes=stop - start + SLACK_BYTES)
+
+
+def tags(key: str, bucket: str | None = None, version_id: str | None = None) -> Request:
+    params = {"tagging": ""} if version_id is None else {"tagging": "", "versionId": version_id}
+    return Request("tags", "GET", key, params, bucket=bucket)
+
+
+def remove(key: str) -> Request:
+    return Request("remove", "DELETE", key)
+
+
+def list_objects(prefix: str, delimiter: str, start_after: str, token: str) -> Request:
+    params = {"list-type": "2", "encoding-type": "url", "max-keys": PAGE}
+    named = {"prefix": prefix, "delimiter": delimiter, "start-after": start_after, "continuation-token": token}
+    return Request("list", "GET", params=params | {name: value for name, value in named.items() if value})
+
+
+def list_uploads(prefix: str, key_marker: str, upload_id_marker: str) -> Request:
+    params = {"uploads": "", "encoding-type": "url", "max-uploads": PAGE}
+    named = {"prefix": prefix, "key-marker": key_marker, "upload-id-marker": upload_id_marker}
+    return Request("list uploads", "GET", params=params | {name: value for name, value in named.items() if value})
+
+
+def list_parts(key: str, upload_id: str, marker: str) -> Request:
+    params = {"uploadId": upload_id, "max-parts": PAGE}
+    return Request("list parts", "GET", key, params | ({"part-number-marker": marker} if marker else {}))
+
+
+VERSIONING = Request("versioning", "GET", params={"versioning": ""})
+BUCKET_INFO = Request("bucket info", "GET", params={"bucketInfo": ""})
+
+
+def check(request: Request, max_key_bytes: int) -> None:
+    """Raises `Refused` for what cannot be sent as it is. Nothing of it may be changed on the way: a key "." or ".."
+    would be taken out of the path by whatever tidies URLs, and the request would concern the bucket."""
+    if request.key:
+        size_bytes = len(request.key.encode(errors="surrogatepass"))
+        if size_bytes > max_key_bytes:
+            raise Refused(f"the key has {size_bytes} bytes, and {max_key_bytes} are the most", why="key")
+        if request.key in (".", "..") or any("\ud800" <= each <= "\udfff" for each in request.key):
+            raise Refused(f"{request.key!r} cannot be sent as a key", why="key")
+    for name, value in request.headers.items():
+        if not _SENDABLE.fullmatch(value) or value != value.strip():
+            raise Refused(f"{name} must be printable ASCII without outer spaces, got {value!r}", why="request")
+
+
+def paid(request: Request, payer: str | None) -> Mapping[str, str]:
+    """The headers of a request, with who pays for it."""
+    return request.headers if payer is None else {**request.headers, PAYER: payer}
+
+
+def _copied(source: ObjectRef) -> dict[str, str]:
+    path = f"/{source.location.container}/{quote(source.key, safe='')}"
+    if source.version_id is not None:
+        path += f"?versionId={quote(source.version_id, safe='')}"
+    headers = {"x-oss-copy-source": path}
+    if source.etag is not None:
+        headers["x-oss-copy-source-if-match"] = document.quoted(source.etag)
+    return headers

@@ -1,0 +1,118 @@
+"""One exchange and what it means; and the looks that change nothing: HEAD, ranged GET, the bucket's versioning."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+
+from storage_guard.driver import Absent, Changed, Limits, Lost, ObjectInfo, ObjectRef, Refused, Signal
+from storage_guard_oss import answers, asking
+from storage_guard_oss.answers import Asked
+from storage_guard_oss.failures import fault_of, signal_of
+from storage_guard_oss.message import Answer, Request, Versioning
+from storage_guard_oss.sending import Sender
+from storage_guard_oss.transport import Sendable
+
+_KNOWN_SOURCES = 64
+
+
+class Looker:
+    """Asks through a sender, and takes answers for what they are. Thread-safe."""
+
+    def __init__(self, sender: Sender, limits: Limits) -> None:
+        self._sender = sender
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._sizes: OrderedDict[ObjectRef, int] = OrderedDict()
+
+    def exchange(self, request: Request, body: Sendable = None, size_bytes: int | None = None) -> tuple[Asked, Answer]:
+        """Raises what `Sender.send` raises, and `Refused` for what cannot be sent."""
+        asking.check(request, self._limits.max_key_bytes)
+        asked = Asked(request.operation, request.about, self._sender.route())
+        return asked, self._sender.send(request, body, size_bytes)
+
+    def ask(self, request: Request, body: Sendable = None, size_bytes: int | None = None) -> tuple[Asked, Answer]:
+        """An answer that says it went well. Raises the signal of any other."""
+        asked, answer = self.exchange(request, body, size_bytes)
+        asked.check(answer)
+        return asked, answer
+
+    def versioning(self) -> Versioning:
+        """Raises `Refused` ("access") if neither of the two calls that tell it is allowed."""
+        try:
+            return answers.versioning_of(*self.ask(asking.VERSIONING))
+        except Refused as exc:
+            if exc.code != "AccessDenied":
+                raise
+        return answers.versioning_in_info(*self.ask(asking.BUCKET_INFO))
+
+    def head(self, key: str, bucket: str | None = None, version_id: str | None = None) -> ObjectInfo:
+        """Raises `Absent`, and nothing else, if the object is not there."""
+        asked, answer = self.exchange(asking.head(key, bucket, version_id))
+        if answer.status == 404 and answer.request_id is not None:
+            raise self._not_found(asked, answer, asking.read(key, 0, 1, None, bucket=bucket, version_id=version_id))
+        asked.check(answer)
+        tags: dict[str, str] = {}
+        if answers.has_tags(answer):
+            try:
+                tags = answers.tags_of(*self.ask(asking.tags(key, bucket, version_id)))
+            except Refused as exc:
+                if exc.why != "access":  # who may not see the tags may still see the object
+                    raise
+        return answers.described(asked, answer, key, tags)
+
+    def _not_found(self, asked: Asked, answer: Answer, get: Request) -> Signal:
+        """What a 404 to HEAD means: its code is in a header. Where it is not, GET is asked, whose answer has a body."""
+        if answer.headers.get("x-oss-delete-marker") == "true":
+            return Absent(f"{asked.about}: a delete marker", status=404, request_id=answer.request_id)
+        if fault_of(answer).code:
+            return signal_of("head", answer, asked.route, asked.about)
+        asked, answer = self.exchange(get)
+        if answer.ok or answer.status == 416:
+            return Lost(f"{asked.about}: it was not there a moment ago", status=answer.status)
+        return signal_of("read", answer, asked.route, asked.about)
+
+    def pinned(self, key: str, etag: str | None) -> ObjectInfo:
+        """Raises `Absent`, `Changed`."""
+        found = self.head(key)
+        if etag is not None and etag != found.etag:
+            raise Changed(f"{key!r} has the etag {found.etag}, not {etag}")
+        return found
+
+    def read(self, key: str, start: int, stop: int, etag: str | None) -> bytes | None:
+        """None if the range begins behind the end of the object. Raises `Absent`, `Changed`."""
+        asked, answer = self.exchange(asking.read(key, start, stop, etag))
+        if answer.request_id is not None and fault_of(answer).code == "InvalidRange":
+            return None
+        asked.check(answer)
+        if etag is not None and asked.etag(answer) != etag:
+            raise Changed(f"{asked.about}: it has the etag {asked.etag(answer)}, not {etag}")
+        return answers.bytes_of(asked, answer, start, stop)
+
+    def source(self, source: ObjectRef) -> ObjectInfo:
+        """The source of a copy. Raises `Absent`, `Changed`."""
+        bucket = source.location.container
+        try:
+            found = self.head(source.key, bucket, source.version_id)
+        except Refused as exc:
+            if exc.code == "NoSuchBucket" and bucket != self._sender.bucket_name:
+                raise Absent(exc.message, status=exc.status, code=exc.code, request_id=exc.request_id) from exc
+            raise
+        if source.etag is not None and source.etag != found.etag:
+            raise Changed(f"{source.key!r} has the etag {found.etag}, not {source.etag}")
+        return found
+
+    def size_of(self, source: ObjectRef) -> tuple[int, str]:
+        """Size in bytes and etag. What is pinned does not change, and is remembered for a while."""
+        if source.etag is not None:
+            with self._lock:
+                known = self._sizes.get(source)
+            if known is not None:
+                return known, source.etag
+        found = self.source(source)
+        with self._lock:
+            self._sizes[replace(source, etag=found.etag)] = found.size_bytes
+            while len(self._sizes) > _KNOWN_SOURCES:
+                self._sizes.popitem(last=False)
+        return found.size_bytes, found.etag

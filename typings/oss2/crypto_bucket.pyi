@@ -1,0 +1,3 @@
+from oss2.api import Bucket
+
+class CryptoBucket(Bucket): ...
