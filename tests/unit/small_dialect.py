@@ -75,7 +75,7 @@ class Client:
 
     def __init__(self, server: Server) -> None:
         self.sock = socket.create_connection((server.host, server.port), timeout=20)
-        self._rest = b""
+        self._rest = bytearray()
 
     def send(self, *pieces: bytes) -> None:
         for piece in pieces:
@@ -92,7 +92,8 @@ class Client:
         length = 0 if bodiless or status in (100, 204) else int(headers["content-length"])
         while len(self._rest) < length:
             self._receive()
-        body, self._rest = self._rest[:length], self._rest[length:]
+        body = bytes(self._rest[:length])
+        del self._rest[:length]
         return status, headers, body
 
     def _receive(self) -> None:
@@ -106,7 +107,7 @@ class Client:
         with contextlib.suppress(EOFError):
             while True:
                 self._receive()
-        return self._rest
+        return bytes(self._rest)
 
 
 @contextlib.contextmanager

@@ -96,9 +96,8 @@ class Action:
         for cut in (self.cut_request_bytes, self.cut_answer_bytes):
             if cut is not None and cut < 0 and cut != HALF:
                 raise ValueError("a cut is after HALF, or after a number of bytes")
-        if self.cut_request_bytes is not None and self != Action(
-            acts=False, cut_request_bytes=self.cut_request_bytes, reset=self.reset
-        ):
+        more = (self.acts, self.answer, self.delay_before_s, self.delay_after_s, self.hold, self.cut_answer_bytes)
+        if self.cut_request_bytes is not None and more != (False, None, 0, 0, None, None):
             raise ValueError("a request that is cut is not acted upon, not delayed, and not answered")
         if self.cut_request_bytes is None and self.cut_answer_bytes is None and not self.reset:
             raise ValueError("nothing is cut, so nothing is closed")

@@ -76,7 +76,8 @@ class Outlet:
 
     async def flushed(self) -> None:
         """Everything written lies in the system's hands, or the client is gone. Nothing more will be written."""
-        self._transport.set_write_buffer_limits(high=0)
+        if self._transport.get_write_buffer_size():  # TLS would pause, and stay so, with nothing to write
+            self._transport.set_write_buffer_limits(high=0)
         await self.drained()
 
     def reset(self) -> None:

@@ -241,7 +241,10 @@ class Connection(asyncio.BufferedProtocol):
         self._note(now, answer.status)
         self._begun = True
         try:
-            pieces = itertools.chain([memoryview(head)], () if silent else pieces_of(answer))
+            if isinstance(answer.body, bytes) and len(answer.body) <= _SMALL_BYTES:
+                pieces = iter([memoryview(head if silent else head + answer.body)])
+            else:
+                pieces = itertools.chain([memoryview(head)], () if silent else pieces_of(answer))
             sent, more = await self._outlet.send(pieces, whole if cut is None else min(cut, whole))
         finally:
             close_body(answer)
