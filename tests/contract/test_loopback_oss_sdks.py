@@ -31,6 +31,7 @@ pytestmark = [
 KEY_ID, SECRET, TOKEN = "LTAI-one", "a secret/+=", "a token/+="
 KEYS = ["a", "dir/ü", "a+b", "%41", "~*()'!", "a b", "q?=1&r#", "\U0001f600", "x<&", "\x01\r"]
 SHOWN = KEYS[:-1]  # the SDKs write and read the last one as XML, which has no way to say it
+UPLOADED = ["a b", "dir/ü+<&"]
 PART = os.urandom(100 * 1024)
 TRUE = {"x-oss-forbid-overwrite": "true"}
 
@@ -174,7 +175,7 @@ def test_oss2_bodies_of_unknown_length(way: Way) -> None:
 def test_oss2_uploads(way: Way) -> None:
     with closed(way.first()) as bucket:
         bucket.put_object("source", PART * 2)
-        for key in SHOWN:
+        for key in UPLOADED:
             upload_id = bucket.init_multipart_upload(key, headers=TRUE).upload_id
             parts = [oss2.models.PartInfo(1, bucket.upload_part(key, upload_id, 1, PART).etag, size=len(PART))]
             copied = bucket.upload_part_copy("bkt", "source", (0, len(PART) - 1), key, upload_id, 2)
@@ -275,7 +276,7 @@ def test_v2_objects(way: Way) -> None:
 def test_v2_uploads(way: Way) -> None:
     client = way.second()
     client.put_object(oss.PutObjectRequest(bucket="other", key="source ü", body=PART * 2))
-    for key in SHOWN:
+    for key in UPLOADED:
         kept: dict[str, Any] = {"bucket": "bkt", "key": key}
         begun = client.initiate_multipart_upload(oss.InitiateMultipartUploadRequest(**kept, forbid_overwrite=True))
         kept["upload_id"] = begun.upload_id

@@ -256,6 +256,21 @@ def test_an_unknown_key_and_no_key_at_all(way: Way) -> None:
     assert send(OSSDialect(Buckets(["bkt"])), anonymous).code == "NoSuchKey"
 
 
+@pytest.mark.parametrize("presign", [False, True])
+def test_more_headers_may_be_signed(presign: bool) -> None:
+    way = Way("v4", "v4", HOSTS)
+    url = "http://bkt.oss-cn-hangzhou.aliyuncs.com/key"
+    asked = oss2.http.Request("GET", url, headers={"range": "bytes=0-1"}, region="cn-hangzhou", product="oss")
+    if presign:
+        url = way.auth()._sign_url(asked, "bkt", "key", 60, ["range", "host"])
+    else:
+        way.auth()._sign_request(asked, "bkt", "key", ["range"])
+    headers = {name: value for name, value in asked.headers.items() if value is not None}
+    assert answered(way, wired("GET", url, headers)).code == "NoSuchKey"
+    for changed in ({**headers, "range": "bytes=0-2"}, {name: headers[name] for name in headers if name != "range"}):
+        assert answered(way, wired("GET", url, changed)).code == "SignatureDoesNotMatch"
+
+
 @pytest.mark.parametrize("region", ["cn-shanghai", ""])
 def test_a_scope_is_that_of_the_region(region: str) -> None:
     way = Way("v4", "v4", HOSTS)

@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from storage_guard.testing.server.blobs import WINDOW_BYTES, Arriving, Content
-from storage_guard.testing.server.buckets import Bucket, NoSuchKey, Which, fails
+from storage_guard.testing.server.buckets import Bucket, NoSuchKey, NoSuchVersion, Which, fails
 from storage_guard.testing.server.documents import Malformed, document, element, leaf, parse
 from storage_guard.testing.server.exchange import Answer
 from storage_guard.testing.server.oss_errors import OSSRefusal, invalid
@@ -59,10 +59,13 @@ def source_of(service: Service, call: Call) -> tuple[Version, Content, dict[str,
         raise invalid("x-oss-copy-source", text)
     bucket_name, key, version_id = named
     bucket = service.state[bucket_name]
-    version = bucket.find(key, version_id)
+    try:
+        version = bucket.find(key, version_id)
+    except (NoSuchKey, NoSuchVersion) as refused:
+        raise OSSRefusal(type(refused).__name__, more={"Key": key}) from refused
     if version.content is None:
         # The version that was asked for is a delete marker: help.aliyun.com/document_detail/31979.html
-        raise NoSuchKey(version)
+        raise OSSRefusal("NoSuchKey", more={"Key": key})
     _require(call, version, "x-oss-copy-source-")
     told = {"x-oss-copy-source-version-id": version.version_id} if bucket.versioning != "never" else {}
     return version, version.content, told
