@@ -79,7 +79,7 @@ class Server:
         if self._loop is None:
             raise RuntimeError("the server does not run")
         done: Future[None] = asyncio.run_coroutine_threadsafe(self._idle(timeout_s), self._loop)
-        done.result()
+        done.result(timeout_s + 1)
 
     async def _idle(self, timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
