@@ -1,0 +1,66 @@
+"""The head of an answer, from the lines that libcurl hands over. Pure.
+
+libcurl refuses lines without a colon, NUL bytes, contradicting lengths, and more than 300 KiB of head
+(https://curl.se/libcurl/c/CURLOPT_HEADERFUNCTION.html). But it is content with a head that ends before its empty line,
+so that has to be looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from storage_guard.driver import Lost
+
+MAX_HEADERS = 1000
+
+
+class Head(NamedTuple):
+    """`closes`: the server said that this is the connection's last answer. `delimited`: the end of the body is marked
+    by something else than the connection's end."""
+
+    status: int
+    headers: dict[str, str]
+    closes: bool
+    delimited: bool
+
+
+def parse(lines: Sequence[bytes], method: str) -> Head:
+    """The last head of `lines`: before it there may be a proxy's and 1xx ones, and behind it trailers.
+
+    Raises `Lost` for one that is not whole, or has two meanings.
+    """
+    first = len(lines) - 1
+    while first >= 0 and not lines[first].startswith(b"HTTP/"):
+        first -= 1
+    if first < 0:
+        raise Lost("the answer has no head")
+    status = _status(lines[first])
+    headers: dict[str, str] = {}
+    for line in lines[first + 1 :]:
+        name, colon, value = line.decode("latin-1").partition(":")
+        if not colon:
+            if name.strip():
+                raise Lost("the head of the answer has a line that is no header", status=status)
+            break
+        name, value = name.rstrip().lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        if len(headers) > MAX_HEADERS:
+            raise Lost(f"the answer has more than {MAX_HEADERS} headers", status=status)
+    else:
+        raise Lost("the answer ends within its head", status=status)
+    chunked = "transfer-encoding" in headers
+    if chunked and "content-length" in headers:
+        # RFC 9112, 6.3: an attempt to smuggle one answer into another.
+        raise Lost("the answer has two lengths", status=status)
+    bodiless = method == "HEAD" or status in (204, 304)
+    closes = lines[first].startswith(b"HTTP/1.0") or "close" in headers.get("connection", "").lower()
+    return Head(status, headers, closes, bodiless or chunked or "content-length" in headers)
+
+
+def _status(line: bytes) -> int:
+    version, _, rest = line.partition(b" ")
+    digits = rest[:3]
+    if version not in (b"HTTP/1.1", b"HTTP/1.0") or not digits.isdigit() or not 200 <= int(digits) <= 599:
+        raise Lost(f"the answer begins with {line[:64]!r}")
+    return int(digits)

@@ -1,0 +1,123 @@
+"""Which proxy a request goes through, and which certificates are believed."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from storage_guard.driver import Refused
+from storage_guard.wire.settings import Settings
+
+_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+# Where systems keep theirs; a libcurl from a wheel looks where its builder's system did.
+_CERTIFICATES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs",
+)
+
+
+class Proxy(NamedTuple):
+    """`url` has no credentials; those are what the proxy is told, "" for none."""
+
+    url: str
+    user: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.url!r})"
+
+
+def proxy_of(origin: str, settings: Settings, environment: Mapping[str, str]) -> Proxy | None:
+    """The proxy that requests to this origin (scheme, host, port) go through. Raises `Refused` for one that is none."""
+    parts = urlsplit(origin)
+    scheme, host = parts.scheme, parts.hostname or ""
+    url = _chosen(settings.proxies, scheme, host)
+    if url is None and settings.trust_env:
+        exempt = settings.proxies.get("no_proxy") or _variable(environment, "no_proxy")
+        if _exempt(exempt, host, parts.port or (443 if scheme == "https" else 80)):
+            url = ""
+        else:
+            url = _variable(environment, f"{scheme}_proxy") or _variable(environment, "all_proxy") or None
+    if url is None:
+        url = _chosen(settings.fallback_proxies, scheme, host)
+    return _parsed(url) if url else None
+
+
+def _chosen(proxies: Mapping[str, str], scheme: str, host: str) -> str | None:
+    return next(
+        (proxies[key] for key in (f"{scheme}://{host}", scheme, f"all://{host}", "all") if key in proxies), None
+    )
+
+
+def _variable(environment: Mapping[str, str], name: str) -> str:
+    found = environment.get(name)
+    # In a CGI program HTTP_PROXY is what a client sent as its header "Proxy".
+    if found is None and not (name == "http_proxy" and "REQUEST_METHOD" in environment):
+        found = environment.get(name.upper())
+    return found or ""
+
+
+def _exempt(names: str, host: str, port: int) -> bool:
+    host = host.lower()
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    for each in names.replace(" ", "").lower().split(","):
+        name = each.lstrip(".")
+        if name == "*":
+            return True
+        if not name:
+            continue
+        if address is not None and _holds(name, address):
+            return True
+        if any(end == name or end.endswith(f".{name}") for end in (host, f"{host}:{port}")):
+            return True
+    return False
+
+
+def _holds(network: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    try:
+        return address in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def _parsed(text: str) -> Proxy:
+    url = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    clean = url.isascii() and url.isprintable()
+    if not host or parts.scheme not in _SCHEMES or not clean:
+        raise Refused("a proxy's URL is like http://host:port, and what was given is not", why="request")
+    named = f"[{host}]" if ":" in host else host
+    return Proxy(
+        f"{parts.scheme}://{named}" + (f":{port}" if port is not None else ""),
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+    )
+
+
+def certificates_of(settings: Settings, environment: Mapping[str, str]) -> str | None:
+    """The file or folder of certificates to believe; None if the system has none where systems have them."""
+    if settings.ca is not None:
+        return settings.ca
+    if settings.trust_env:
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+            if environment.get(name):
+                return environment[name]
+    paths = ssl.get_default_verify_paths()
+    for path in (paths.openssl_cafile, *_CERTIFICATES, paths.openssl_capath):
+        if os.path.exists(path):
+            return path
+    return None
