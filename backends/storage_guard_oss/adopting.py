@@ -11,15 +11,14 @@ import oss2
 import requests
 from requests.adapters import HTTPAdapter
 
-from storage_guard_oss.endpoints import Endpoint, endpoint_of
+from storage_guard_oss.endpoints import endpoint_of
 from storage_guard_oss.options import PAYER
-from storage_guard_oss.sending import Extra, Sender
+from storage_guard_oss.sending import Sender
 from storage_guard_oss.transport import Settings
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 
-_ACCELERATED = "oss-accelerate"  # oss-accelerate.aliyuncs.com and -overseas: requests enter at the nearest edge
 _USUAL_HEADERS = frozenset({"user-agent", "accept-encoding", "accept", "connection"})
 
 
@@ -51,18 +50,12 @@ def adopted(
         verify=_verify(session),
         cert=_cert(session),
     )
-    endpoint = endpoint_of(bucket.endpoint)
-    sender = Sender(bucket, settings, Extra(headers, sole=False))
-    # A custom domain may be that of a CDN, which may ask its origin twice.
-    direct = not sender.is_cname and not endpoint.host.startswith(_ACCELERATED)
-    sender.extra = Extra(headers, sole=direct)
-    return sender
+    return Sender(bucket, settings, headers)
 
 
 def location_of(sender: Sender) -> str:
     """What two drivers must have in common for the one to copy from the other; a custom domain is one bucket's."""
-    endpoint: Endpoint = endpoint_of(sender.endpoint)
-    return endpoint.service
+    return endpoint_of(sender.endpoint).service
 
 
 def _session_of(bucket: oss2.Bucket) -> requests.Session:

@@ -28,7 +28,8 @@ def put(key: str, meta: WriteMeta, payer: str | None, md5: bytes) -> Request:
 
 
 def begin(key: str, meta: WriteMeta, payer: str | None) -> Request:
-    return Request("begin", "POST", key, {"uploads": ""}, {**headers_of(meta, payer), **GUARD})
+    headers = {**headers_of(meta, payer), **acl_of(meta.options), **GUARD}
+    return Request("begin", "POST", key, {"uploads": ""}, headers)
 
 
 def part(key: str, upload_id: str, number: int) -> Request:
@@ -119,10 +120,13 @@ def check(request: Request, max_key_bytes: int) -> None:
     """Raises `Refused` for what cannot be sent as it is. Nothing of it may be changed on the way: a key "." or ".."
     would be taken out of the path by whatever tidies URLs, and the request would concern the bucket."""
     if request.key:
-        size_bytes = len(request.key.encode(errors="surrogatepass"))
+        try:
+            size_bytes = len(request.key.encode())
+        except UnicodeEncodeError:
+            raise Refused(f"the key {request.key!r} is not UTF-8", why="key") from None
         if size_bytes > max_key_bytes:
             raise Refused(f"the key has {size_bytes} bytes, and {max_key_bytes} are the most", why="key")
-        if request.key in (".", "..") or any("\ud800" <= each <= "\udfff" for each in request.key):
+        if request.key in (".", ".."):
             raise Refused(f"{request.key!r} cannot be sent as a key", why="key")
     for name, value in request.headers.items():
         if not _SENDABLE.fullmatch(value) or value != value.strip():

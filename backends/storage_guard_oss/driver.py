@@ -189,7 +189,7 @@ class OSSDriver:
         return answers.copied_part(*self._look.ask(asking.copy_part(key, upload_id, slot, pinned, start)), slot)
 
     def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
-        """`meta` went out with `begin`; only its acl goes with the finish. The etags are the service's to check."""
+        """`meta` went out with `begin`; only its acl goes out once more. The etags are the service's to check."""
         check_part_list(parts, self._limits)
         asked, answer = self._look.ask(asking.finish(key, upload_id, parts, meta, self._payer))
         return answers.finished(asked, answer, key, meta, parts)
@@ -228,7 +228,7 @@ class OSSDriver:
     def head(self, key: str, /) -> ObjectInfo | None:
         """With its options, but for the acl; tags are asked for apart, if there are any and we may."""
         try:
-            return self._look.head(key)
+            return self._look.head(key, with_tags=True)
         except Absent:
             return None
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 _STANDARD = re.compile(r"oss-(?P<region>[a-z]{2}-[a-z]+(?:-\d)?)(?:-internal)?\.aliyuncs\.com")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z0-9]+)+")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_.-]+")
+_HOST = re.compile(r"[a-z0-9_.-]+")  # oss2 takes no IPv6 address
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,13 @@ def endpoint_of(text: str) -> Endpoint:
         port = parts.port
     except ValueError as exc:
         raise ValueError(f"the port of the endpoint {text!r} is no number") from exc
-    named = f"[{host}]" if ":" in host else host
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(named):
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
         raise ValueError(f"want an endpoint like oss-cn-hangzhou.aliyuncs.com or http://host:port, got {text!r}")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(f"an endpoint is a host, perhaps with a port, got {text!r}")
     usual = {"http": 80, "https": 443}[parts.scheme]
     tail = "" if port in (None, usual) else f":{port}"
-    return Endpoint(f"{parts.scheme}://{named}{tail}", host)
+    return Endpoint(f"{parts.scheme}://{host}{tail}", host)
 
 
 def standard(region: str, *, internal: bool) -> Endpoint:

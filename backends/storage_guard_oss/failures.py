@@ -33,8 +33,8 @@ MOST_WAIT_S = 3600.0
 _THROTTLED = frozenset(
     (
         *("ActiveRequestLimitExceeded", "CpuLimitExceeded", "DownloadTrafficRateLimitExceeded"),
-        *("MetaOperationQpsLimitExceeded", "ServiceUnavailable", "TotalQpsLimitExceeded"),
-        *("UploadTrafficRateLimitExceeded"),
+        *("MetaOperationQpsLimitExceeded", "ServiceUnavailable"),
+        *("TotalQpsLimitExceeded", "UploadTrafficRateLimitExceeded"),
     )
 )
 
@@ -95,6 +95,8 @@ def fault_of(answer: Answer) -> Fault:
         fields = document.read(body, "Error").fields()
     except document.NotUnderstoodError:
         return Fault()
+    for secret in answer.hidden:
+        fields = {name: value.replace(secret, "***") for name, value in fields.items()}
     return Fault(fields.get("Code", ""), fields.get("Message", ""), fields)
 
 

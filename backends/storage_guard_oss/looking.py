@@ -47,14 +47,16 @@ class Looker:
                 raise
         return answers.versioning_in_info(*self.ask(asking.BUCKET_INFO))
 
-    def head(self, key: str, bucket: str | None = None, version_id: str | None = None) -> ObjectInfo:
+    def head(
+        self, key: str, bucket: str | None = None, version_id: str | None = None, *, with_tags: bool = False
+    ) -> ObjectInfo:
         """Raises `Absent`, and nothing else, if the object is not there."""
         asked, answer = self.exchange(asking.head(key, bucket, version_id))
         if answer.status == 404 and answer.request_id is not None:
             raise self._not_found(asked, answer, asking.read(key, 0, 1, None, bucket=bucket, version_id=version_id))
         asked.check(answer)
         tags: dict[str, str] = {}
-        if answers.has_tags(answer):
+        if with_tags and answers.has_tags(answer):
             try:
                 tags = answers.tags_of(*self.ask(asking.tags(key, bucket, version_id)))
             except Refused as exc:

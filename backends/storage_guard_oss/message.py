@@ -61,12 +61,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer; names of headers in lower case. `asked_at` is when it was signed, by this machine's clock."""
+    """A whole answer; names of headers in lower case. `asked_at` is when it was asked for, by this machine's clock.
+    `hidden` was sent with the request, and must not be repeated to anybody."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     asked_at: datetime
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def request_id(self) -> str | None:
@@ -82,5 +84,4 @@ class Answer:
 class Route:
     """How requests reach the service. `sole`: nothing that we know of on the way may send one twice."""
 
-    host: str
     sole: bool

@@ -76,7 +76,8 @@ def headers_of(meta: WriteMeta, payer: str | None) -> dict[str, str]:
 
 
 def acl_of(options: ObjectOptions) -> dict[str, str]:
-    """Put, copy and *complete* take the acl; begin does not (CompleteMultipartUpload, request headers)."""
+    """For every create. Of an upload it is *complete* that sets it (CompleteMultipartUpload, request headers); oss2's
+    own uploads tell it to both."""
     return {} if options.acl is None else {ACL: options.acl}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 import oss2
@@ -17,24 +17,16 @@ from storage_guard_oss.transport import Sendable, Settings, Transport
 USER_AGENT = f"storage-guard {oss2.http.USER_AGENT}"
 
 
-@dataclass(frozen=True)
-class Extra:
-    """What every request of a driver carries besides its own."""
-
-    headers: Mapping[str, str]
-    sole: bool
-    """Whether nothing behind the endpoint's name is known that may send a request twice."""
-
-
 class Sender(oss2.Bucket):
     """A bucket of its own, made from another one's settings, whose session is not used."""
 
-    def __init__(self, bucket: oss2.Bucket, settings: Settings, extra: Extra) -> None:
+    def __init__(self, bucket: oss2.Bucket, settings: Settings, headers: Mapping[str, str]) -> None:
+        """`headers` go with every request, besides its own."""
         # Not the parent's: it wants parts of an endpoint that only the other bucket's URL maker still knows.
         self.__dict__.update(vars(bucket))
         self._make_url = copy.copy(self._make_url)  # it notes on itself what it last made
         self.settings = settings
-        self.extra = extra
+        self.own_headers = headers
         # A child that was forked must not talk over its parent's sockets.
         self._transports: dict[int, Transport] = {}
 
@@ -43,9 +35,11 @@ class Sender(oss2.Bucket):
         return self._make_url.is_cname
 
     def route(self) -> Route:
-        url = self._make_url(self.bucket_name, "")
-        proxied = self._transport().proxy_of(url)
-        return Route(url, self.extra.sole and not proxied)
+        """A custom domain may be that of a CDN, and an accelerated endpoint takes requests in at the nearest edge: they
+        may ask twice, as a proxy may."""
+        accelerated = "//oss-accelerate" in self.endpoint
+        proxy = self._transport().proxy_of(self._make_url(self.bucket_name, ""))
+        return Route(sole=not (self.is_cname or accelerated or proxy))
 
     def send(self, request: Request, body: Sendable = None, size_bytes: int | None = None) -> Answer:
         """One exchange. Raises `Lost`, `Busy`, `Refused`, and what the body raises."""
@@ -54,7 +48,7 @@ class Sender(oss2.Bucket):
             request.method,
             self._make_url(bucket_name, request.key),
             params=dict(request.params),
-            headers={**request.headers, **self.extra.headers},
+            headers={**request.headers, **self.own_headers},
             region=self.region,
             product=self.product,
             cloudbox_id=self.cloudbox_id,
@@ -68,9 +62,10 @@ class Sender(oss2.Bucket):
             headers["Content-Length"] = str(size_bytes)
             body = body if size_bytes else None
         url = signed.url + (f"?{urlencode(signed.params, quote_via=quote, safe='')}" if signed.params else "")
-        return self._transport().exchange(
+        answer = self._transport().exchange(
             request.method, url, headers, body=body, most_bytes=request.answer_bytes, about=request.about
         )
+        return answer if answer.ok else replace(answer, hidden=_secrets_in(headers))
 
     def _sign(self, signed: oss2.http.Request, bucket_name: str, request: Request) -> None:
         failure: Signal
@@ -117,3 +112,9 @@ class Sender(oss2.Bucket):
 def _said(exc: oss2.exceptions.ClientError) -> str:
     text = exc.body if isinstance(exc.body, str) else ""
     return text.removeprefix("ClientError: ")[:200] or type(exc).__name__
+
+
+def _secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What an answer might repeat of the request."""
+    wanted = ("x-oss-security-token", "authorization")
+    return tuple(value for name, value in headers.items() if name.lower() in wanted and value)

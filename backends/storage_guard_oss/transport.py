@@ -148,6 +148,7 @@ class Transport:
     ) -> Answer:
         """Send once, and read the whole answer. Raises `Lost`, `Busy`, `Refused`, and what the body raised."""
         asked_at = datetime.now(UTC)
+        outer = _sending.begun, _sending.timeout_s  # a body may be read from a store, too
         _sending.begun, _sending.timeout_s = False, self._settings.read_timeout_s
         failure: BaseException
         try:
@@ -175,6 +176,8 @@ class Transport:
             failure = exc.failure
         except (HTTPError, HTTPException, OSError, ValueError) as exc:
             failure = _trouble(exc, about, begun=_sending.begun)
+        finally:
+            _sending.begun, _sending.timeout_s = outer
         # Outside of the handlers: what they caught holds the request, and with it a connection and a signature.
         raise failure
 
