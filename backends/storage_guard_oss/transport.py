@@ -239,12 +239,12 @@ def _trouble(exc: Exception, about: str, *, begun: bool) -> Signal:
         return Refused(f"{text}: the certificate does not verify, so nothing was sent", why="access")
     if any(isinstance(each, ssl.SSLError) and not isinstance(each, ssl.SSLEOFError) for each in causes):
         return Refused(f"{text}: no TLS with this endpoint, so nothing was sent", why="request")
+    if any(isinstance(each, FileNotFoundError) for each in causes):
+        return Refused(f"{text}: the certificates that were named are not there", why="request")
     if any("407" in str(each) for each in causes if isinstance(each, OSError)):
         return Refused(f"{text}: the proxy wants credentials", why="access")
     if isinstance(exc, ValueError) and not isinstance(exc, HTTPError):
         return Refused(text, why="request")
-    if isinstance(exc, FileNotFoundError):
-        return Refused(f"{text}: certificates that were named are not there", why="request")
     return Busy(f"{text}: nothing was sent")
 
 
