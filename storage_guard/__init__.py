@@ -45,9 +45,9 @@ from storage_guard.retry import RetryPolicy
 from storage_guard.store import Store
 
 if TYPE_CHECKING:
-    from storage_guard.reader import ObjectReader
-    from storage_guard.textual import ObjectTextWriter
-    from storage_guard.writer import ObjectWriter
+    from storage_guard.files.reader import ObjectReader
+    from storage_guard.files.textual import ObjectTextWriter
+    from storage_guard.files.writer import ObjectWriter
 
 __version__ = "0.1.0"
 
@@ -92,11 +92,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """The classes of files, which not every program opens."""
     if name == "ObjectReader":
-        from storage_guard.reader import ObjectReader  # noqa: PLC0415
+        from storage_guard.files.reader import ObjectReader  # noqa: PLC0415
 
         return ObjectReader
     if name in ("ObjectTextWriter", "ObjectWriter"):
-        from storage_guard import opening  # noqa: PLC0415
+        from storage_guard.files import opening  # noqa: PLC0415
 
         return getattr(opening, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

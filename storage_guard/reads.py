@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from storage_guard import reading
 from storage_guard.access import Access
 from storage_guard.driver import Driver
+from storage_guard.engine import reading
+from storage_guard.engine.policy import Policy
 from storage_guard.model import Capabilities, ObjectInfo, Prefix, Upload
-from storage_guard.policy import Policy
 
 
 class Reads:
@@ -78,7 +78,7 @@ class Reads:
 
         Raises AccessDenied, StoreUnavailable.
         """
-        from storage_guard import sweeping  # noqa: PLC0415 - housekeeping
+        from storage_guard.uploads import sweeping  # noqa: PLC0415 - housekeeping
 
         return sweeping.uploads(self._access, prefix)
 

@@ -7,11 +7,16 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, overload
 
-from storage_guard import names, outcome, removal, ticket
+from storage_guard import names, outcome, ticket
 from storage_guard.access import DEADLINE_S, Access
 from storage_guard.clock import Clock, SystemClock
-from storage_guard.creation import Creation
 from storage_guard.driver import Driver
+from storage_guard.engine import removal
+from storage_guard.engine.creation import Creation
+from storage_guard.engine.policy import Enforcement, Policy, Wanted
+from storage_guard.engine.resolve import Settling
+from storage_guard.engine.sending import Bounds, Progress
+from storage_guard.engine.source import open_source
 from storage_guard.errors import NotWritten, OutcomeUnknown
 from storage_guard.model import (
     NO_OPTIONS,
@@ -23,12 +28,8 @@ from storage_guard.model import (
 )
 from storage_guard.outcome import IfExists
 from storage_guard.plan import DEFAULT_MEMORY_BYTES, DEFAULT_MULTIPART_FROM_BYTES
-from storage_guard.policy import Enforcement, Policy, Wanted
 from storage_guard.reads import Reads
-from storage_guard.resolve import Settling
 from storage_guard.retry import RetryPolicy
-from storage_guard.sending import Bounds, Progress
-from storage_guard.source import open_source
 
 if TYPE_CHECKING:
     import io
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from storage_guard.opening import Compression, ObjectTextWriter, ObjectWriter
+    from storage_guard.files.opening import Compression, ObjectTextWriter, ObjectWriter
 
 
 class Store(Reads):
@@ -166,7 +167,7 @@ class Store(Reads):
         done = False
         try:
             if resume:
-                from storage_guard import resuming  # noqa: PLC0415 - few writes are gone on with
+                from storage_guard.engine import resuming  # noqa: PLC0415 - few writes are gone on with
 
                 resumable = resuming.resumable(policy, wanted, source, can, patience=patience, progress=progress)
                 if resumable is not None:
@@ -252,7 +253,7 @@ class Store(Reads):
 
         Raises ObjectNotFound (there is no source), SourceChanged, and all that `create` raises.
         """
-        from storage_guard import copying  # noqa: PLC0415 - most programs copy nothing
+        from storage_guard.engine import copying  # noqa: PLC0415 - most programs copy nothing
 
         wanted = self._policy.wanted(key, if_exists=if_exists, write_id=write_id, options=options)
         where = copying.find(self._end(source), self._access)
@@ -276,7 +277,7 @@ class Store(Reads):
         Raises RenameIncomplete (the copy is there, and so is the source, or may be), and all that `copy` raises:
         then nothing was removed.
         """
-        from storage_guard import copying  # noqa: PLC0415 - most programs copy nothing
+        from storage_guard.engine import copying  # noqa: PLC0415 - most programs copy nothing
 
         wanted = self._policy.wanted(key, if_exists="error", write_id=None, options=None)
         return copying.rename(self._policy, copying.find(source_key, self._access), wanted, deadline_s=deadline_s)
@@ -357,7 +358,7 @@ class Store(Reads):
 
         Raises ValueError for another mode, or an option that the mode has no use for; what `create` and `read` raise.
         """
-        from storage_guard import opening  # noqa: PLC0415 - not every program opens files
+        from storage_guard.files import opening  # noqa: PLC0415 - not every program opens files
 
         text = opening.Text(encoding, errors, newline)
         if mode in ("rb", "rt", "r"):
@@ -390,8 +391,8 @@ class Store(Reads):
         """
         from datetime import UTC, datetime  # noqa: PLC0415 - housekeeping
 
-        from storage_guard import sweeping  # noqa: PLC0415
-        from storage_guard.journal import JournalError  # noqa: PLC0415
+        from storage_guard.uploads import sweeping  # noqa: PLC0415
+        from storage_guard.uploads.journal import JournalError  # noqa: PLC0415
 
         try:
             folder = self._policy.journal_folder()

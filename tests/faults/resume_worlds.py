@@ -14,10 +14,10 @@ import pytest
 from faults.local_systems import files_below
 from storage_guard import Receipt, Store
 from storage_guard.driver import Body, Capabilities, Driver, Limits, Part, PartSlot, Signal, WriteMeta
-from storage_guard.journal import Entry, Journal
 from storage_guard.memory import MemoryDriver
 from storage_guard.model import Upload
 from storage_guard.testing import BytesBody, FakeClock, Fault, FaultyDriver, Member, Request
+from storage_guard.uploads.journal import Entry, Journal
 from storage_guard_local import LocalDriver
 
 T = TypeVar("T")

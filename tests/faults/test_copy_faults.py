@@ -20,11 +20,11 @@ from storage_guard import (
     StorageGuardError,
     Store,
     Unsupported,
-    remote,
     signals,
     ticket_of,
 )
 from storage_guard.driver import Driver, Limits, Location, ObjectInfo, ObjectRef, WriteMeta
+from storage_guard.engine import remote
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import (
     BUSY,

@@ -30,10 +30,10 @@ from unittest.mock import patch
 
 import pytest
 
-from storage_guard import journal as journal_module
-from storage_guard import ownfile
-from storage_guard.journal import Entry, Held, HeldElsewhere, Journal, SourceIdentity
 from storage_guard.testing import race_processes, winners
+from storage_guard.uploads import journal as journal_module
+from storage_guard.uploads import ownfile
+from storage_guard.uploads.journal import Entry, Held, HeldElsewhere, Journal, SourceIdentity
 
 TESTS = Path(__file__).resolve().parents[1]
 URL = "file:///some/where"

@@ -13,16 +13,9 @@ from typing import TypeVar, cast
 
 import pytest
 
-from storage_guard import (
-    AccessDenied,
-    ObjectChanged,
-    ObjectNotFound,
-    StorageGuardError,
-    Store,
-    StoreUnavailable,
-    ranges,
-)
+from storage_guard import AccessDenied, ObjectChanged, ObjectNotFound, StorageGuardError, Store, StoreUnavailable
 from storage_guard.driver import Busy, Driver, Lost, WriteMeta
+from storage_guard.engine import ranges
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import (
     BUSY,

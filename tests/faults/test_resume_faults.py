@@ -26,7 +26,6 @@ from faults.resume_worlds import (
     go_on,
 )
 from storage_guard import NotWritten, ObjectExists, OutcomeUnknown, Receipt, StorageGuardError, StoreUnavailable
-from storage_guard.journal import Entry, Held
 from storage_guard.testing import (
     BUSY,
     CONFLICT,
@@ -43,6 +42,7 @@ from storage_guard.testing import (
     race_processes,
     winners,
 )
+from storage_guard.uploads.journal import Entry, Held
 
 FAULTS: dict[Member, Sequence[Fault]] = {
     "head": (LOST_BEFORE, BUSY, REFUSED, RIVAL_FIRST),

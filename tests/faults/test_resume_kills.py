@@ -24,8 +24,8 @@ import pytest
 from faults.local_systems import files_below
 from faults.resume_nursery import PART_BYTES, Death, Job, open_store
 from storage_guard import ObjectInfo
-from storage_guard.journal import Entry, Journal
 from storage_guard.model import MiB
+from storage_guard.uploads.journal import Entry, Journal
 from storage_guard_local import LocalDriver
 
 TESTS = Path(__file__).resolve().parents[1]

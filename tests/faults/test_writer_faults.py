@@ -27,10 +27,10 @@ from faults.test_store_faults import (
     sequences,
 )
 from storage_guard import NotWritten, ObjectExists, Receipt, StorageGuardError, Store, ticket_of
-from storage_guard.draft import Draft
 from storage_guard.driver import WriteMeta
+from storage_guard.files.draft import Draft
+from storage_guard.files.opening import ObjectWriter
 from storage_guard.memory import MemoryDriver
-from storage_guard.opening import ObjectWriter
 from storage_guard.testing import GONE, BytesBody, FakeClock, Fault, Member, faulty
 from unit.conftest import SMALL
 
@@ -222,10 +222,10 @@ class CtrlC:
     def __call__(self, frame: FrameType, event: str, _: object) -> Callable[[FrameType, str, object], Any] | None:
         name = str(frame.f_globals.get("__name__"))
         if name not in (
-            "storage_guard.writer",
-            "storage_guard.textual",
-            "storage_guard.draft",
-            "storage_guard.pouring",
+            "storage_guard.files.writer",
+            "storage_guard.files.textual",
+            "storage_guard.files.draft",
+            "storage_guard.files.pouring",
         ):
             return None
         if event == "line" and frame.f_code is not Draft.turn.__code__:
@@ -350,10 +350,10 @@ def test_a_program_that_ends_with_an_open_file_publishes_nothing_and_says_so(
 def test_a_program_does_not_hang_on_a_store_that_does() -> None:
     script = """
 import threading
-import storage_guard.draft
+import storage_guard.files.draft
 from storage_guard import Store
 from storage_guard.memory import MemoryDriver
-storage_guard.draft.GRACE_S = 0.05
+storage_guard.files.draft.GRACE_S = 0.05
 
 class Hanging(MemoryDriver):
     def put_part(self, *args):

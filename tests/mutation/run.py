@@ -45,6 +45,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "resolve": (STORE,),
     "removal": (("unit/test_removal.py", *STORE),),
 }
+ROOMS = (".", "engine", "uploads", "files")  # where a module may be
 LONGEST_S = 300
 
 
@@ -55,13 +56,19 @@ class Verdict:
     seconds: float
 
 
+def path_of(module: str) -> Path:
+    (found,) = (path for room in ROOMS if (path := HOUSE / "storage_guard" / room / f"{module}.py").exists())
+    return found
+
+
 def judge(module: str, mutant: Mutant) -> Verdict:
     began_s = time.monotonic()
+    name = ".".join(path_of(module).relative_to(HOUSE).with_suffix("").parts)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "mutant.py"
         source.write_text(mutant.source)
         for group in GROUPS[module]:
-            killed_by = _run(f"storage_guard.{module}", source, group)
+            killed_by = _run(name, source, group)
             if killed_by:
                 return Verdict(mutant, killed_by, time.monotonic() - began_s)
     return Verdict(mutant, "", time.monotonic() - began_s)
@@ -94,7 +101,7 @@ def main() -> int:
     asked = parser.parse_args()
     wrong = 0
     for module in asked.modules:
-        every = list(mutants((HOUSE / "storage_guard" / f"{module}.py").read_text()))
+        every = list(mutants(path_of(module).read_text()))
         if asked.list:
             print(f"{module}: {len(every)} mutants")
             continue

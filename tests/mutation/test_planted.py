@@ -44,7 +44,7 @@ TABLE = (
     ),
     Planted(
         "every attempt writes under a new id",
-        "storage_guard.payload",
+        "storage_guard.engine.payload",
         "        return _watched(body, watch, lambda body: driver.put_new(key, body, meta))",
         "        return _watched(body, watch, lambda body: driver.put_new(key, body, WriteMeta(f'{id(body)}')))",
         FAULTS,
@@ -52,7 +52,7 @@ TABLE = (
     ),
     Planted(
         "what is left open is not cleaned up",
-        "storage_guard.creation",
+        "storage_guard.engine.creation",
         "        for _ in range(tries):",
         "        for _ in range(0):",
         STORE,
@@ -68,7 +68,7 @@ TABLE = (
     ),
     Planted(
         "whoever is at the key is us",
-        "storage_guard.resolve",
+        "storage_guard.engine.resolve",
         "        if seen.write_id == self.write_id:",
         "        if seen.write_id is not None:",
         STORE,
@@ -76,7 +76,7 @@ TABLE = (
     ),
     Planted(
         "equal sizes are equal bytes",
-        "storage_guard.resolve",
+        "storage_guard.engine.resolve",
         "            return Answer.EQUAL if int(seen.checksum.value, 16) == ours[1] else Answer.UNEQUAL",
         "            return Answer.EQUAL",
         STORE,
@@ -84,7 +84,7 @@ TABLE = (
     ),
     Planted(
         "a ticket forgets its upload",
-        "storage_guard.resolve",
+        "storage_guard.engine.resolve",
         "target.write_id, self.upload_id, target.named",
         "target.write_id, None, target.named",
         FAULTS,
@@ -92,7 +92,7 @@ TABLE = (
     ),
     Planted(
         "a store for which nobody vouches is believed",
-        "storage_guard.policy",
+        "storage_guard.engine.policy",
         '        if vouch == "documented":',
         '        if vouch != "missing":',
         STORE,
@@ -108,7 +108,7 @@ TABLE = (
     ),
     Planted(
         "a removal is not pinned",
-        "storage_guard.removal",
+        "storage_guard.engine.removal",
         "            access.driver.remove(full_key, etag)",
         "            access.driver.remove(full_key, None)",
         "unit/test_removal.py",
@@ -116,7 +116,7 @@ TABLE = (
     ),
     Planted(
         "pieces are not pinned",
-        "storage_guard.ranges",
+        "storage_guard.engine.ranges",
         "driver.read(pinned.full_key, start, stop, pinned.etag)",
         "driver.read(pinned.full_key, start, stop, None)",
         "faults/test_read_faults.py",
@@ -124,7 +124,7 @@ TABLE = (
     ),
     Planted(
         "nobody looks whether a file changed",
-        "storage_guard.source",
+        "storage_guard.engine.source",
         "            if done_bytes == self.size_bytes:",
         "            if done_bytes > self.size_bytes:",
         BAD,
@@ -132,7 +132,7 @@ TABLE = (
     ),
     Planted(
         "a failed create leaves the caller's file at its end",
-        "storage_guard.source",
+        "storage_guard.engine.source",
         "        if not done and self._start_again is not None:",
         "        if done and self._start_again is not None:",
         STORE,

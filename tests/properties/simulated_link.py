@@ -22,7 +22,7 @@ from unittest import mock
 
 from storage_guard import Store
 from storage_guard.driver import Body, Busy, Limits, ObjectInfo, Part, PartSlot, WriteMeta
-from storage_guard.lanes import Crew, Task
+from storage_guard.engine.lanes import Crew, Task
 from storage_guard.memory import MemoryDriver
 
 T = TypeVar("T")
@@ -240,7 +240,10 @@ def on(link: Link) -> Generator[None]:
         def __init__(self) -> None:
             super().__init__(link)
 
-    with mock.patch("storage_guard.sending.Threads", Threads), mock.patch("storage_guard.creation.Threads", Threads):
+    with (
+        mock.patch("storage_guard.engine.sending.Threads", Threads),
+        mock.patch("storage_guard.engine.creation.Threads", Threads),
+    ):
         yield
 
 

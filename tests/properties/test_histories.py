@@ -12,8 +12,9 @@ import pytest
 
 from contract import planted
 from properties.planting import LIMITS, breaks, memory
-from storage_guard import ranges, resolve, signals
+from storage_guard import signals
 from storage_guard.driver import Body, Driver, ObjectInfo, WriteMeta
+from storage_guard.engine import ranges, resolve
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import HistoryContract, Mix, run_histories, run_in_processes
 from storage_guard.testing.histories import Played, Ran, Script, Step, check, draw, play, show

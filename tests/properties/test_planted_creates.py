@@ -10,9 +10,10 @@ from dataclasses import replace
 import pytest
 
 from properties.planting import breaks, memory
-from storage_guard import answers, creation, outcome, ranges, removal, resolve, signals
+from storage_guard import answers, outcome, signals
 from storage_guard.access import Access
 from storage_guard.driver import Exists, WriteMeta
+from storage_guard.engine import creation, ranges, removal, resolve
 from storage_guard.outcome import Answer, Doing, Verdict
 from storage_guard.testing import HistoryBrokenError, Mix, run_histories
 from storage_guard.testing.histories import check, length, play

@@ -12,20 +12,21 @@ from typing import Any
 import pytest
 
 from properties.planting import memory
-from storage_guard import copying, journal, ownfile, ranges, removal, resuming, sweeping
 from storage_guard.access import Access
-from storage_guard.creation import Creation, PushedCreation
-from storage_guard.draft import Draft
 from storage_guard.driver import ObjectRef
-from storage_guard.journal import Entry, Journal
+from storage_guard.engine import copying, ranges, removal, resuming
+from storage_guard.engine.creation import Creation, PushedCreation
+from storage_guard.engine.policy import Policy, Wanted
+from storage_guard.engine.remote import Original
+from storage_guard.files.draft import Draft
 from storage_guard.model import Part, Receipt, Upload
 from storage_guard.outcome import Answer
-from storage_guard.policy import Policy, Wanted
-from storage_guard.remote import Original
 from storage_guard.testing import Mix
 from storage_guard.testing.histories import Script, Step, Turn, check, draw, play
 from storage_guard.testing.histories.operations import OpenRead, Operation, Remove, Stream
 from storage_guard.testing.histories.writing import Copy, Create, Rename
+from storage_guard.uploads import journal, ownfile, sweeping
+from storage_guard.uploads.journal import Entry, Journal
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 

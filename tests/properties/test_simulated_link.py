@@ -10,8 +10,8 @@ import pytest
 
 from properties.simulated_link import Link, LinkCrew, Road, create
 from storage_guard import signals
-from storage_guard.concurrency import MOST
-from storage_guard.lanes import Task
+from storage_guard.engine.concurrency import MOST
+from storage_guard.engine.lanes import Task
 from storage_guard.model import GiB, KiB, Limits, MiB, TiB
 
 MB = 1e6

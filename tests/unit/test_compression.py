@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 
-from storage_guard.compression import Compression, check_name, compressor, decompressor
+from storage_guard.files.compression import Compression, check_name, compressor, decompressor
 
 NAMES: tuple[Compression, ...] = get_args(Compression)
 PACK: dict[Compression, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage_guard.concurrency import MOST, START, Concurrency
+from storage_guard.engine.concurrency import MOST, START, Concurrency
 
 
 @dataclass

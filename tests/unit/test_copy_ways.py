@@ -20,12 +20,11 @@ from storage_guard import (
     Receipt,
     Store,
     StoreUnavailable,
-    copying,
-    remote,
     schemes,
     signals,
 )
 from storage_guard.driver import Body, Capabilities, Driver, Limits, Part, PartSlot, Vouch
+from storage_guard.engine import copying, remote
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import (
     BUSY,

@@ -20,10 +20,10 @@ from storage_guard import (
     SourceChanged,
     Store,
     Unsupported,
-    remote,
     ticket_of,
 )
 from storage_guard.driver import Body, Location, ObjectRef, Part, PartSlot, WriteMeta
+from storage_guard.engine import remote
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import LOST_AFTER, REFUSED, BytesBody, Fault, Member, Request, race
 from storage_guard_local import LocalDriver

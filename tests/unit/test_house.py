@@ -62,67 +62,85 @@ MAY = {
     "storage_guard/retry.py": Room("clock", pure=True),
     "storage_guard/checksum.py": Room("model", also="fastcrc"),
     "storage_guard/body.py": Room(pure=True),
-    "storage_guard/source.py": Room("body checksum errors"),
     "storage_guard/partlist.py": Room("model signals", pure=True),
     "storage_guard/driver.py": Room("body model partlist signals"),
+    "storage_guard/memory.py": Room("checksum driver model signals"),
+    "storage_guard/schemes.py": Room("driver"),
     "storage_guard/plan.py": Room("body model", pure=True),
     "storage_guard/outcome.py": Room(pure=True),
     "storage_guard/ticket.py": Room(pure=True),
     "storage_guard/translate.py": Room("errors signals", pure=True),
-    "storage_guard/ownfile.py": Room(),
-    "storage_guard/journal.py": Room("model ownfile"),
-    "storage_guard/caller.py": Room(),
     "storage_guard/answers.py": Room("outcome signals", pure=True),
-    "storage_guard/concurrency.py": Room(pure=True),
-    "storage_guard/lanes.py": Room("clock concurrency"),
+    "storage_guard/caller.py": Room(),
     "storage_guard/access.py": Room("answers clock driver model names retry signals translate"),
-    "storage_guard/ranges.py": Room("access answers concurrency errors lanes model sending signals translate"),
-    "storage_guard/reading.py": Room("access answers errors model names ranges sending signals translate"),
-    "storage_guard/reader.py": Room("access compression model ranges sending"),
-    "storage_guard/removal.py": Room("access answers errors signals translate"),
-    "storage_guard/resolve.py": Room(
+    "storage_guard/uploads/__init__.py": Room(pure=True),
+    "storage_guard/uploads/ownfile.py": Room(),
+    "storage_guard/uploads/journal.py": Room("model uploads.ownfile"),
+    "storage_guard/uploads/diary.py": Room(pure=True),
+    "storage_guard/uploads/journaling.py": Room("uploads.diary uploads.journal"),
+    "storage_guard/uploads/sweeping.py": Room("access answers errors model names signals translate uploads.journal"),
+    "storage_guard/engine/__init__.py": Room(pure=True),
+    "storage_guard/engine/source.py": Room("body checksum errors"),
+    "storage_guard/engine/payload.py": Room("body driver engine.source errors model plan signals"),
+    "storage_guard/engine/concurrency.py": Room(pure=True),
+    "storage_guard/engine/lanes.py": Room("clock engine.concurrency"),
+    "storage_guard/engine/resolve.py": Room(
         "answers checksum clock driver errors model outcome retry signals ticket translate"
     ),
-    "storage_guard/payload.py": Room("body driver errors model plan signals source"),
-    "storage_guard/sending.py": Room(
-        "answers clock concurrency driver lanes model outcome payload plan resolve retry signals"
+    "storage_guard/engine/sending.py": Room(
+        "answers clock driver engine.concurrency engine.lanes engine.payload engine.resolve model outcome plan retry "
+        "signals"
     ),
-    "storage_guard/diary.py": Room(pure=True),
-    "storage_guard/journaling.py": Room("diary journal"),
-    "storage_guard/creation.py": Room(
-        "answers checksum diary errors lanes model outcome payload resolve retry sending signals"
+    "storage_guard/engine/creation.py": Room(
+        "answers checksum engine.lanes engine.payload engine.resolve engine.sending errors model outcome retry "
+        "signals uploads.diary"
     ),
-    "storage_guard/policy.py": Room(
-        "access caller creation diary errors journal journaling model names outcome payload plan resolve sending source"
+    "storage_guard/engine/policy.py": Room(
+        "access caller engine.creation engine.payload engine.resolve engine.sending engine.source errors model names "
+        "outcome plan uploads.diary uploads.journal uploads.journaling"
     ),
+    "storage_guard/engine/resuming.py": Room(
+        "checksum engine.creation engine.payload engine.policy engine.sending engine.source errors model outcome plan "
+        "retry signals uploads.journal uploads.journaling"
+    ),
+    "storage_guard/engine/remote.py": Room(
+        "access answers body checksum driver engine.payload errors model retry signals translate"
+    ),
+    "storage_guard/engine/removal.py": Room("access answers errors signals translate"),
+    "storage_guard/engine/copying.py": Room(
+        "access checksum driver engine.creation engine.payload engine.policy engine.remote engine.removal "
+        "engine.sending errors model names outcome plan schemes signals"
+    ),
+    "storage_guard/engine/ranges.py": Room(
+        "access answers engine.concurrency engine.lanes engine.sending errors model signals translate"
+    ),
+    "storage_guard/engine/reading.py": Room(
+        "access answers engine.ranges engine.sending errors model names signals translate"
+    ),
+    "storage_guard/files/__init__.py": Room(pure=True),
+    "storage_guard/files/compression.py": Room(),
+    "storage_guard/files/pouring.py": Room(
+        "body checksum driver engine.creation engine.payload engine.policy engine.sending engine.source errors "
+        "files.compression model outcome retry ticket"
+    ),
+    "storage_guard/files/draft.py": Room("caller files.pouring model"),
+    "storage_guard/files/writer.py": Room("body files.draft model"),
+    "storage_guard/files/textual.py": Room("files.draft files.writer"),
+    "storage_guard/files/reader.py": Room("access engine.ranges engine.sending files.compression model"),
+    "storage_guard/files/opening.py": Room(
+        "access engine.policy engine.sending errors files.compression files.draft files.pouring files.reader "
+        "files.textual files.writer model"
+    ),
+    "storage_guard/reads.py": Room("access driver engine.policy engine.reading model uploads.sweeping"),
     "storage_guard/store.py": Room(
-        "access clock copying creation driver errors journal model names opening outcome plan policy reads removal "
-        "resolve resuming retry sending source sweeping ticket"
-    ),
-    "storage_guard/resuming.py": Room(
-        "checksum creation errors journal journaling model outcome payload plan policy retry sending signals source"
-    ),
-    "storage_guard/sweeping.py": Room("access answers errors journal model names signals translate"),
-    "storage_guard/schemes.py": Room("driver"),
-    "storage_guard/remote.py": Room("access answers body checksum driver errors model payload retry signals translate"),
-    "storage_guard/copying.py": Room(
-        "access checksum creation driver errors model names outcome payload plan policy remote removal schemes sending "
-        "signals store"
-    ),
-    "storage_guard/reads.py": Room("access driver model policy reading sweeping"),
-    "storage_guard/compression.py": Room(),
-    "storage_guard/pouring.py": Room(
-        "body checksum compression creation driver errors model outcome payload policy retry sending source ticket"
-    ),
-    "storage_guard/draft.py": Room("caller model pouring"),
-    "storage_guard/writer.py": Room("body draft model"),
-    "storage_guard/textual.py": Room("draft writer"),
-    "storage_guard/opening.py": Room(
-        "access compression draft errors model policy pouring reader sending textual writer"
+        "access clock driver engine.copying engine.creation engine.policy engine.removal engine.resolve "
+        "engine.resuming engine.sending engine.source errors files.opening model names outcome plan reads retry "
+        "ticket uploads.journal uploads.sweeping"
     ),
     "storage_guard/registry.py": Room("schemes store"),
-    "storage_guard/__init__.py": Room("errors model opening reader registry retry store textual writer"),
-    "storage_guard/memory.py": Room("checksum driver model signals"),
+    "storage_guard/__init__.py": Room(
+        "errors files.opening files.reader files.textual files.writer model registry retry store"
+    ),
     "storage_guard/testing/": Room(PUBLIC),
     "storage_guard/testing/__init__.py": Room(PUBLIC, also="pytest"),
     "storage_guard/testing/contract/": Room(PUBLIC, also="pytest"),
@@ -147,7 +165,7 @@ MAY = {
         "testing.histories.history testing.histories.laws testing.histories.view", pure=True
     ),
     "storage_guard/testing/histories/player.py": Room(PUBLIC + " memory ticket"),  # which upload a ticket names
-    "storage_guard/testing/histories/writing.py": Room(PUBLIC + " opening"),
+    "storage_guard/testing/histories/writing.py": Room(PUBLIC + " files.opening"),
     "backends/storage_guard_local/": Room(FOR_DRIVERS, also="storage_guard_local"),
     "benchmarks/": Room(PUBLIC, also="storage_guard_local"),
     "benchmarks/local_creates.py": Room(PUBLIC + " body store", also="storage_guard_local"),
@@ -306,6 +324,22 @@ def test_no_imports_go_in_a_circle() -> None:
     assert circle_in(graph) == []
 
 
+def test_no_packages_go_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        within = graph.setdefault(package_of(module), set())
+        for each in imports_of((ROOT / path).read_text()):
+            if each.module in MODULES and not each.typing_only and package_of(each.module) != package_of(module):
+                within.add(package_of(each.module))
+    assert circle_in(graph) == []
+
+
+def package_of(module: str) -> str:
+    """The package right below ours that a module is in; the module itself if it is in none."""
+    below = ".".join(module.split(".")[:2])
+    return below if MODULES.get(below, "").endswith("/__init__.py") else module
+
+
 def circle_in(graph: dict[str, set[str]]) -> list[str]:
     """One circle, as a path that ends where it begins; [] if there is none."""
     done: set[str] = set()
@@ -328,6 +362,8 @@ def circle_in(graph: dict[str, set[str]]) -> list[str]:
 
 def test_a_planted_circle_is_found() -> None:
     assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert package_of("storage_guard.testing.contract.base") == "storage_guard.testing"
+    assert package_of("storage_guard.model") == "storage_guard.model"
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if not path.startswith("benchmarks/")])

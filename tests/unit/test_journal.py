@@ -22,8 +22,11 @@ from types import MappingProxyType
 
 import pytest
 
-from storage_guard import ObjectOptions, ownfile
-from storage_guard.journal import (
+from storage_guard import ObjectOptions
+from storage_guard.model import Encryption, Retention
+from storage_guard.testing import race, winners
+from storage_guard.uploads import ownfile
+from storage_guard.uploads.journal import (
     Entry,
     Held,
     HeldElsewhere,
@@ -34,8 +37,6 @@ from storage_guard.journal import (
     default_folder,
     options_digest,
 )
-from storage_guard.model import Encryption, Retention
-from storage_guard.testing import race, winners
 
 URL = "oss://bucket/prefix"
 KEY = "a/key"
@@ -55,7 +56,7 @@ ENTRY = Entry(
 LATER = replace(ENTRY, upload_id="later", committing=True)
 DYING = """
 import os, signal, sys
-from storage_guard.journal import Journal
+from storage_guard.uploads.journal import Journal
 from unit.test_journal import ENTRY, KEY, LATER, URL
 journal = Journal(sys.argv[1])
 held = journal.claim(URL, KEY)
@@ -66,7 +67,7 @@ signal.pause()
 """
 FORKING = """
 import os, signal, sys
-from storage_guard.journal import Journal
+from storage_guard.uploads.journal import Journal
 from unit.test_journal import ENTRY, KEY, URL
 held = Journal(sys.argv[1]).claim(URL, KEY)
 held.record(ENTRY)

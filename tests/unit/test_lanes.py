@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from storage_guard.clock import Clock, SystemClock
-from storage_guard.concurrency import Concurrency
-from storage_guard.lanes import Crew, Inline, Lanes, Task, Threads
+from storage_guard.engine.concurrency import Concurrency
+from storage_guard.engine.lanes import Crew, Inline, Lanes, Task, Threads
 
 NAME = "storage-guard-part"
 LONG_S = 60.0

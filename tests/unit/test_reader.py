@@ -19,13 +19,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage_guard import ObjectChanged, ObjectNotFound, Store, StoreUnavailable, ranges, reader
+from storage_guard import ObjectChanged, ObjectNotFound, Store, StoreUnavailable
 from storage_guard.access import Access
-from storage_guard.compression import Compression
+from storage_guard.engine import ranges
+from storage_guard.engine.sending import Bounds
+from storage_guard.files import reader
+from storage_guard.files.compression import Compression
+from storage_guard.files.reader import ObjectReader, open_reader
 from storage_guard.memory import MemoryDriver
-from storage_guard.reader import ObjectReader, open_reader
 from storage_guard.retry import RetryPolicy
-from storage_guard.sending import Bounds
 from storage_guard.testing import BUSY, LOST_BEFORE, FakeClock, FaultyDriver, faulty
 from storage_guard_local import LocalDriver
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage_guard import ObjectChanged, ObjectNotFound, Store, ranges
+from storage_guard import ObjectChanged, ObjectNotFound, Store
 from storage_guard.driver import Driver, ObjectInfo
+from storage_guard.engine import ranges
+from storage_guard.engine.sending import Bounds
 from storage_guard.memory import MemoryDriver
-from storage_guard.sending import Bounds
 from storage_guard.testing import FakeClock, FaultyDriver, faulty
 from storage_guard_local import LocalDriver
 

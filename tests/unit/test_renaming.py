@@ -18,10 +18,10 @@ from storage_guard import (
     Receipt,
     RenameIncomplete,
     SourceChanged,
-    removal,
 )
 from storage_guard.access import Access
 from storage_guard.driver import Driver, WriteMeta
+from storage_guard.engine import removal
 from storage_guard.testing import (
     BUSY,
     LOST_AFTER,

@@ -13,8 +13,8 @@ import pytest
 from faults.resume_worlds import KEY, KINDS, OURS, PARTS, SIZE_BYTES, CountingDriver, World, other_data
 from storage_guard import NotWritten, ObjectExists
 from storage_guard.driver import Part
-from storage_guard.journal import Held
 from storage_guard.testing import REFUSED, TWICE
+from storage_guard.uploads.journal import Held
 
 
 @pytest.fixture(params=KINDS)

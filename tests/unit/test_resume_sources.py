@@ -12,8 +12,8 @@ import pytest
 from faults.resume_worlds import KEY, KINDS, OURS, PART_BYTES, PARTS, SIZE_BYTES, WITH_CHECKSUMS, World, other_data
 from storage_guard import SourceChanged
 from storage_guard.body import Body
-from storage_guard.resuming import Resumable
-from storage_guard.source import FileSource
+from storage_guard.engine.resuming import Resumable
+from storage_guard.engine.source import FileSource
 from storage_guard.testing import REFUSED
 
 

@@ -25,11 +25,11 @@ from faults.resume_worlds import (
     World,
 )
 from storage_guard import NotWritten, ObjectExists, ObjectOptions, Store
-from storage_guard.creation import Creation
 from storage_guard.driver import PartSlot, WriteMeta
-from storage_guard.journaling import ResumeDiary
-from storage_guard.resuming import Resumable
+from storage_guard.engine.creation import Creation
+from storage_guard.engine.resuming import Resumable
 from storage_guard.testing import GONE, REFUSED, BytesBody
+from storage_guard.uploads.journaling import ResumeDiary
 
 
 @pytest.fixture(params=KINDS)

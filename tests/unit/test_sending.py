@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from properties.simulated_link import Link, LinkDriver, Road, on
 from storage_guard import RetryPolicy, signals
 from storage_guard.body import Body
+from storage_guard.engine.payload import KnownData, Pieces
+from storage_guard.engine.resolve import Glance
+from storage_guard.engine.sending import Bounds, Sending, Tally
+from storage_guard.engine.source import BytesSource
 from storage_guard.memory import LIMITS
 from storage_guard.model import MiB, ObjectInfo, Part, PartSlot, WriteMeta
 from storage_guard.outcome import Answer
-from storage_guard.payload import KnownData, Pieces
-from storage_guard.resolve import Glance
 from storage_guard.retry import Patience
-from storage_guard.sending import Bounds, Sending, Tally
-from storage_guard.source import BytesSource
 
 ROAD = Road(latency_s=0.1, connection_rate=10e6, total_rate=1e9)
 SLOW = Road(latency_s=0.1, connection_rate=0.05e6, total_rate=1e9)  # 21 s for a MiB

@@ -14,11 +14,11 @@ import pytest
 
 from faults.resume_worlds import CTRL_C_AFTER, FULL_KEY, KEY, OURS, PART_BYTES, PARTS, CountingDriver, World
 from storage_guard import NotWritten, Store, StoreUnavailable
-from storage_guard import ownfile as own
 from storage_guard.driver import Busy, PartSlot, WriteMeta
-from storage_guard.journal import Journal
 from storage_guard.model import Upload
 from storage_guard.testing import BUSY, GONE, LOST_AFTER, LOST_BEFORE, REFUSED, BytesBody, Fault
+from storage_guard.uploads import ownfile as own
+from storage_guard.uploads.journal import Journal
 from storage_guard_local import LocalDriver
 
 HOUR_S = 3600.0

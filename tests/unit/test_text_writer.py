@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from storage_guard import ObjectExists, Store
-from storage_guard.compression import Compression
+from storage_guard.files.compression import Compression
+from storage_guard.files.opening import ObjectTextWriter
 from storage_guard.memory import MemoryDriver
-from storage_guard.opening import ObjectTextWriter
 from storage_guard.testing import REFUSED, FaultyDriver, faulty
 from unit.conftest import PART_BYTES, SMALL
 

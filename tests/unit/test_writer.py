@@ -33,8 +33,8 @@ from storage_guard import (
     Unsupported,
 )
 from storage_guard.driver import Body, Capabilities, Limits, Part, PartSlot
+from storage_guard.files.opening import ObjectWriter
 from storage_guard.memory import MemoryDriver
-from storage_guard.opening import ObjectWriter
 from storage_guard.testing import BUSY, LOST_BEFORE, REFUSED, FakeClock, Fault, FaultyDriver, Member, faulty
 from unit.conftest import PART_BYTES, SIZES, SMALL
 
@@ -414,7 +414,7 @@ def test_a_file_that_has_ended_is_dropped_without_a_word(store: Store) -> None:
 
 def test_a_collection_inside_the_driver_does_not_wait_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """A collection may strike in any thread and under any lock: here under the very one that the abort needs."""
-    monkeypatch.setattr("storage_guard.draft.GRACE_S", 0.01)
+    monkeypatch.setattr("storage_guard.files.draft.GRACE_S", 0.01)
     lock = threading.Lock()
     aborted = threading.Event()
 

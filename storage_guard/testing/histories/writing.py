@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from storage_guard import RenameIncomplete, Store
-from storage_guard.opening import ObjectTextWriter, ObjectWriter
+from storage_guard.files.opening import ObjectTextWriter, ObjectWriter
 from storage_guard.testing.histories.data import Form, OwnDataError, handed_over
 from storage_guard.testing.histories.history import Asked, Told
 from storage_guard.testing.histories.operations import (

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from storage_guard.writer import Creating
+from storage_guard.files.writer import Creating
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from storage_guard.draft import Draft
+    from storage_guard.files.draft import Draft
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ from typing import Any, Literal
 
 from storage_guard import caller, names
 from storage_guard.access import Access
-from storage_guard.creation import note_failed_data
-from storage_guard.diary import Diary
+from storage_guard.engine.creation import note_failed_data
+from storage_guard.engine.payload import KnownData, Payload, SmallStream, Stream
+from storage_guard.engine.resolve import Target
+from storage_guard.engine.sending import Bounds
+from storage_guard.engine.source import Source
 from storage_guard.errors import GuaranteeMissing, GuaranteeWarning, NotWritten, Unsupported
 from storage_guard.model import NO_OPTIONS, Capabilities, Guarantee, ObjectOptions, Vouch, WriteMeta
 from storage_guard.outcome import IfExists
-from storage_guard.payload import KnownData, Payload, SmallStream, Stream
 from storage_guard.plan import Plan, StreamPlan, TooLarge, plan_known, plan_stream
-from storage_guard.resolve import Target
-from storage_guard.sending import Bounds
-from storage_guard.source import Source
+from storage_guard.uploads.diary import Diary
 
 Enforcement = Literal["probe", "trust"]
 
@@ -114,7 +114,7 @@ class Policy:
 
     def journal_folder(self) -> str:
         """Raises JournalError where the user has none."""
-        from storage_guard.journal import default_folder  # noqa: PLC0415 - only uploads need it
+        from storage_guard.uploads.journal import default_folder  # noqa: PLC0415 - only uploads need it
 
         return self.journal or str(default_folder())
 
@@ -122,7 +122,7 @@ class Policy:
         """For an upload that cannot be gone on with."""
         if not can.uploads_stay:
             return Diary()
-        from storage_guard.journaling import sweep_diary  # noqa: PLC0415 - only uploads need it
+        from storage_guard.uploads.journaling import sweep_diary  # noqa: PLC0415 - only uploads need it
 
         return sweep_diary(
             self.journal_folder,

@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 
 from storage_guard import outcome, signals
 from storage_guard.checksum import RunningCrc64
-from storage_guard.creation import Creation
+from storage_guard.engine.creation import Creation
+from storage_guard.engine.payload import KnownData
+from storage_guard.engine.policy import Policy, Wanted
+from storage_guard.engine.sending import Progress
+from storage_guard.engine.source import FileSource, Source
 from storage_guard.errors import NotWritten, SourceChanged
-from storage_guard.journal import Entry, Held, Journal, JournalError, SourceIdentity, options_digest
-from storage_guard.journaling import ResumeDiary
 from storage_guard.model import Capabilities, Guarantee, Part, PartSlot, Receipt
 from storage_guard.outcome import Answer
-from storage_guard.payload import KnownData
 from storage_guard.plan import slots
-from storage_guard.policy import Policy, Wanted
 from storage_guard.retry import Patience
-from storage_guard.sending import Progress
-from storage_guard.source import FileSource, Source
+from storage_guard.uploads.journal import Entry, Held, Journal, JournalError, SourceIdentity, options_digest
+from storage_guard.uploads.journaling import ResumeDiary
 
 _ABORT_TRIES = 3
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from storage_guard import names, signals
 from storage_guard.access import Access
 from storage_guard.answers import asked_s
+from storage_guard.engine.ranges import Pinned, filled, piece_bytes, pin
+from storage_guard.engine.sending import Bounds
 from storage_guard.errors import ObjectChanged
 from storage_guard.model import ObjectInfo, Prefix
-from storage_guard.ranges import Pinned, filled, piece_bytes, pin
-from storage_guard.sending import Bounds
 from storage_guard.translate import as_error
 
 

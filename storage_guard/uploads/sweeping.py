@@ -10,9 +10,9 @@ from storage_guard import names, signals
 from storage_guard.access import Access
 from storage_guard.answers import asked_s
 from storage_guard.errors import NotWritten, StorageGuardError
-from storage_guard.journal import Held, Journal, JournalError
 from storage_guard.model import Swept, Upload
 from storage_guard.translate import as_error
+from storage_guard.uploads.journal import Held, Journal, JournalError
 
 
 def uploads(access: Access, prefix: str) -> Iterator[Upload]:

@@ -14,11 +14,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
-from storage_guard import names, outcome, removal, signals
+from storage_guard import names, outcome, signals
 from storage_guard.access import Access
 from storage_guard.checksum import combine
-from storage_guard.creation import Creation
 from storage_guard.driver import Driver
+from storage_guard.engine import removal
+from storage_guard.engine.creation import Creation
+from storage_guard.engine.payload import CopyPayload, Payload
+from storage_guard.engine.policy import Policy, Wanted
+from storage_guard.engine.remote import Original, RemoteData, look
+from storage_guard.engine.sending import Progress
 from storage_guard.errors import (
     NotWritten,
     ObjectChanged,
@@ -30,12 +35,8 @@ from storage_guard.errors import (
 )
 from storage_guard.model import NO_OPTIONS, Capabilities, Checksum, Limits, MiB, ObjectOptions, Part, Receipt, Vouch
 from storage_guard.outcome import Answer
-from storage_guard.payload import CopyPayload, Payload
 from storage_guard.plan import ONE_REQUEST, Plan, TooLarge, plan_known
-from storage_guard.policy import Policy, Wanted
-from storage_guard.remote import Original, RemoteData, look
 from storage_guard.schemes import open_driver
-from storage_guard.sending import Progress
 
 if TYPE_CHECKING:
     pass

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from storage_guard import answers, signals
 from storage_guard.clock import Clock
-from storage_guard.concurrency import MOST, Concurrency
 from storage_guard.driver import Driver
-from storage_guard.lanes import Inline, Lanes, Task, Threads
+from storage_guard.engine.concurrency import MOST, Concurrency
+from storage_guard.engine.lanes import Inline, Lanes, Task, Threads
+from storage_guard.engine.payload import DataFailed, Piece, Pieces
+from storage_guard.engine.resolve import Glance
 from storage_guard.model import Part
 from storage_guard.outcome import Answer
-from storage_guard.payload import DataFailed, Piece, Pieces
 from storage_guard.plan import DEFAULT_MEMORY_BYTES
-from storage_guard.resolve import Glance
 from storage_guard.retry import Patience
 
 Progress = Callable[[int, int | None], None]

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from storage_guard.body import bytes_of
-from storage_guard.draft import Draft, warn
+from storage_guard.files.draft import Draft, warn
 from storage_guard.model import Receipt
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ import operator
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Never
 
-from storage_guard.compression import Compression, decompressor
+from storage_guard.engine.ranges import filled, pin
+from storage_guard.files.compression import Compression, decompressor
 from storage_guard.model import KiB, MiB
-from storage_guard.ranges import filled, pin
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from storage_guard.access import Access
+    from storage_guard.engine.sending import Bounds
     from storage_guard.model import ObjectInfo
-    from storage_guard.sending import Bounds
 
 # What is read in order is fetched in windows that double: who reads a header only has not fetched much in vain, and who
 # reads on soon waits no more for each request than for its bytes.

@@ -5,19 +5,19 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from storage_guard.compression import Compression, check_name, compressor
-from storage_guard.draft import Draft
+from storage_guard.engine.sending import Bounds
 from storage_guard.errors import ObjectExists
-from storage_guard.pouring import Pour, Task
-from storage_guard.sending import Bounds
-from storage_guard.textual import ObjectTextWriter, Text
-from storage_guard.writer import ObjectWriter
+from storage_guard.files.compression import Compression, check_name, compressor
+from storage_guard.files.draft import Draft
+from storage_guard.files.pouring import Pour, Task
+from storage_guard.files.textual import ObjectTextWriter, Text
+from storage_guard.files.writer import ObjectWriter
 
 if TYPE_CHECKING:
     from storage_guard.access import Access
+    from storage_guard.engine.policy import Policy, Wanted
+    from storage_guard.engine.sending import Progress
     from storage_guard.model import Capabilities
-    from storage_guard.policy import Policy, Wanted
-    from storage_guard.sending import Progress
 
 __all__ = [
     "Compression",
@@ -41,7 +41,7 @@ def open_reader(
     access: Access, key: str, mode: str, compression: str | None, text: Text, *, bounds: Bounds
 ) -> io.BufferedIOBase | io.TextIOWrapper:
     """Raises ValueError for options that make no sense, and what reading raises."""
-    from storage_guard import reader  # noqa: PLC0415 - who writes does not read
+    from storage_guard.files import reader  # noqa: PLC0415 - who writes does not read
 
     _is_text(mode, text)
     packed = None if compression is None else check_name(compression)

@@ -10,10 +10,10 @@ from typing import TypeVar
 from storage_guard import signals
 from storage_guard.body import Body, WatchedBody
 from storage_guard.driver import Driver
+from storage_guard.engine.source import Source
 from storage_guard.errors import NotWritten
 from storage_guard.model import ObjectInfo, ObjectRef, Part, PartSlot, WriteMeta
 from storage_guard.plan import StreamPlan, slots
-from storage_guard.source import Source
 
 _T = TypeVar("_T")
 

@@ -17,9 +17,9 @@ from storage_guard.answers import asked_s
 from storage_guard.body import WINDOW_BYTES, Body, WatchedBody
 from storage_guard.checksum import RunningCrc64, as_checksum
 from storage_guard.driver import Driver
+from storage_guard.engine.payload import DataFailed, KnownPieces, Payload, Pieces, Watch
 from storage_guard.errors import ChecksumMismatch, ObjectNotFound, SourceChanged
 from storage_guard.model import Checksum, MiB, ObjectInfo, ObjectRef, Part, PartSlot, WriteMeta
-from storage_guard.payload import DataFailed, KnownPieces, Payload, Pieces, Watch
 from storage_guard.retry import Patience
 from storage_guard.translate import as_error
 

@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
 
-from storage_guard import ownfile
+from storage_guard.uploads import ownfile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from storage_guard.clock import Clock
-from storage_guard.concurrency import Concurrency
+from storage_guard.engine.concurrency import Concurrency
 
 T = TypeVar("T")
 

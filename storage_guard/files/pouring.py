@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from storage_guard import outcome
 from storage_guard.body import WINDOW_BYTES, BytesBody
 from storage_guard.checksum import RunningCrc64
-from storage_guard.compression import Compressor
-from storage_guard.creation import Creation, PushedCreation
 from storage_guard.driver import Driver
+from storage_guard.engine.creation import Creation, PushedCreation
+from storage_guard.engine.payload import Payload, Piece, Pieces, SmallStream, Watch, sender
+from storage_guard.engine.policy import Policy, Wanted
+from storage_guard.engine.sending import Progress
+from storage_guard.engine.source import BytesSource
 from storage_guard.errors import NotWritten, StorageGuardError, ticket_of
+from storage_guard.files.compression import Compressor
 from storage_guard.model import Capabilities, Guarantee, ObjectInfo, PartSlot, Receipt, WriteMeta
-from storage_guard.payload import Payload, Piece, Pieces, SmallStream, Watch, sender
-from storage_guard.policy import Policy, Wanted
 from storage_guard.retry import Patience
-from storage_guard.sending import Progress
-from storage_guard.source import BytesSource
 from storage_guard.ticket import parse
 
 

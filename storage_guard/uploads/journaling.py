@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from storage_guard.diary import Diary
-from storage_guard.journal import Entry, Held, Journal, JournalError, Unusable
+from storage_guard.uploads.diary import Diary
+from storage_guard.uploads.journal import Entry, Held, Journal, JournalError, Unusable
 
 
 class SweepDiary(Diary):

@@ -8,15 +8,15 @@ from functools import partial
 
 from storage_guard import answers, outcome, signals
 from storage_guard.checksum import combine
-from storage_guard.diary import Diary
+from storage_guard.engine.lanes import Task, Threads
+from storage_guard.engine.payload import DataFailed, Payload, Piece, Pieces
+from storage_guard.engine.resolve import Glance, Resolver, Target
+from storage_guard.engine.sending import Bounds, Progress, Sending, Tally
 from storage_guard.errors import NotWritten, SourceChanged, StorageGuardError, attach_ticket
-from storage_guard.lanes import Task, Threads
 from storage_guard.model import MiB, ObjectInfo, Part, Receipt, WriteMeta
 from storage_guard.outcome import Answer, Doing, Verdict, Write
-from storage_guard.payload import DataFailed, Payload, Piece, Pieces
-from storage_guard.resolve import Glance, Resolver, Target
 from storage_guard.retry import Patience
-from storage_guard.sending import Bounds, Progress, Sending, Tally
+from storage_guard.uploads.diary import Diary
 
 _ABORT_TRIES = 3
 # A ticket may be wanted while Ctrl-C is on its way out: no long reading then.

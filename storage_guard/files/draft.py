@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from storage_guard import caller
+from storage_guard.files.pouring import Pour
 from storage_guard.model import Receipt
-from storage_guard.pouring import Pour
 
 # How long a file that nobody closed may keep a collection, or the end of the program, waiting for its abort.
 GRACE_S = 10.0

@@ -17,11 +17,11 @@ from collections.abc import Callable, Generator
 from storage_guard import signals
 from storage_guard.access import Access
 from storage_guard.answers import asked_s
-from storage_guard.concurrency import MOST, START, Concurrency
+from storage_guard.engine.concurrency import MOST, START, Concurrency
+from storage_guard.engine.lanes import Inline, Lanes, Task, Threads
+from storage_guard.engine.sending import Bounds
 from storage_guard.errors import ObjectNotFound
-from storage_guard.lanes import Inline, Lanes, Task, Threads
 from storage_guard.model import KiB, MiB, ObjectInfo
-from storage_guard.sending import Bounds
 from storage_guard.translate import as_error
 
 PIECE_BYTES = 4 * MiB
