@@ -1,7 +1,8 @@
 """python -m storage_guard.demo [FILE ...]
 
-Creates objects from files of its own making, and from each FILE, in a folder on a disk and in memory, while everything
-happens to them that may happen. Exit code 0 if every promise was kept, 1 if one was broken, 2 if a FILE cannot be used.
+Creates objects from files of its own making, and from each FILE, in a folder on a disk, in memory, and on Alibaba OSS
+as a server on the loopback speaks it, while everything happens to them that may happen. Without oss2 it says so, and
+leaves OSS out. Exit code 0 if every promise was kept, 1 if one was broken, 2 if a FILE cannot be used.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage_guard import __version__, open_store
-from storage_guard.demo import engine, scenarios
+from storage_guard.demo import engine, oss, scenarios
 from storage_guard.demo.samples import Sample, made_in, named
+from storage_guard.demo.service import loopback
 from storage_guard.demo.show import Show
 from storage_guard.model import MiB
 
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         samples = [*made_in(Path(folder)), *theirs]
         on_a_disk(score, os.path.join(folder, "store"), samples)
         in_memory(score, samples)
+        on_oss(score, samples)
     print(f"\n{score.count} scenarios in {time.monotonic() - started_s:.1f} s: ", end="")
     print(f"{len(score.broken)} BROKEN: {'; '.join(score.broken)}" if score.broken else "all held")
     return 1 if score.broken else 0
@@ -71,6 +74,16 @@ def in_memory(score: Show, samples: Sequence[Sample]) -> None:
         small = [sample for sample in samples if sample.size_bytes <= _IN_MEMORY_BYTES]
         score.race("Eight threads create one key at once", scenarios.race_of_threads, store, small)
         score.everywhere(store, small)
+
+
+def on_oss(score: Show, samples: Sequence[Sample]) -> None:
+    with loopback() as service:
+        try:
+            service.open().close()
+        except ModuleNotFoundError as exc:
+            print(f"\n=== Alibaba OSS is left out: {exc}")
+            return
+        oss.scenarios_of(score, service, [sample for sample in samples if sample.size_bytes <= _IN_MEMORY_BYTES])
 
 
 def a_real_disk() -> str:

@@ -16,9 +16,15 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from storage_guard import Receipt, StorageGuardError, Store, open_store
 from storage_guard.demo.samples import Sample
+
+ENDPOINT = "STORAGE_GUARD_DEMO_OSS"
+"""Names, in the environment, where OSS is for the demo; its credentials are there too."""
+
+REGION = "cn-hangzhou"
 
 Results = Sequence[tuple[int, Receipt] | BaseException]
 
@@ -34,17 +40,24 @@ def race_key(sample: Sample) -> str:
     return f"race/{sample.number}"
 
 
+def opened(url: str, **options: Any) -> Store:
+    """The store of a URL, in whichever process."""
+    if url.startswith("oss://"):
+        options |= {"endpoint": os.environ[ENDPOINT], "region": REGION}
+    return open_store(url, **options)
+
+
 def put(url: str, key: str, path: str, at_bytes: str) -> None:
-    store = open_store(url, multipart_from_bytes=_NEVER)
+    store = opened(url, multipart_from_bytes=_NEVER)
     store.create(key, Path(path), progress=_teller(int(at_bytes), wait=True))
 
 
 def pipe(url: str, key: str, at_bytes: str) -> None:
-    open_store(url).create(key, sys.stdin.buffer, progress=_teller(int(at_bytes), wait=False))
+    opened(url).create(key, sys.stdin.buffer, progress=_teller(int(at_bytes), wait=False))
 
 
 def resume(url: str, key: str, path: str, at_bytes: str, journal: str) -> None:
-    store = open_store(url, journal=journal, in_flight=1)
+    store = opened(url, journal=journal, in_flight=1)
     store.create(key, Path(path), resume=True, progress=_teller(int(at_bytes), wait=True))
 
 
@@ -64,7 +77,7 @@ def _teller(at_bytes: int, *, wait: bool) -> Callable[[int, int | None], None]:
 
 def settle(url: str, ticket: str) -> None:
     try:
-        receipt = open_store(url).settle(ticket)
+        receipt = opened(url).settle(ticket)
     except StorageGuardError as exc:
         print(os.getpid(), type(exc).__name__, exc)
     else:

@@ -91,7 +91,7 @@ def open_bytes(pid: int, folder: Path | None) -> int | None:
 
 def settled_elsewhere(store: Store, ticket: str) -> tuple[str, str, str | None]:
     """By whom the ticket was settled, the outcome, the write id. Memory has no other process, only other clients."""
-    if folder_of(store) is None:
+    if store.driver.location.scheme == "memory":
         try:
             receipt = open_store(store.url).settle(ticket)
         except StorageGuardError as exc:

@@ -119,7 +119,7 @@ class RivalFirst(Fault):
 def lost_but_ours(store: Store, sample: Sample, account: Account) -> None:
     """The store writes, and its answer is lost."""
     key = f"lost/{sample.number}-ours"
-    driver = faulty(store.driver, _commit(sample), [LOST_AFTER])
+    driver = faulty(store.driver, commit_of(sample), [LOST_AFTER])
     receipt = Store(driver).create(key, sample.path)
     account.saw(f"{receipt.outcome}, resolved={receipt.resolved}, write {short(receipt.write_id)}")
     seen = look(store, key)
@@ -133,7 +133,7 @@ def lost_to_a_rival(store: Store, sample: Sample, account: Account) -> None:
     """A rival has the key, and the store's answer is lost."""
     key = f"lost/{sample.number}-rival"
     rival = RivalFirst(store, key, b"what the rival wrote")
-    driver = faulty(store.driver, _commit(sample), [rival])
+    driver = faulty(store.driver, commit_of(sample), [rival])
     try:
         receipt = Store(driver).create(key, sample.path)
     except ObjectExists as exc:
@@ -158,7 +158,7 @@ def lost_and_cut_off(store: Store, sample: Sample, account: Account) -> None:
     lost: Sequence[Fault | None] = [LOST_BEFORE] * _OFTEN
     look_before: Sequence[Fault | None] = [None] if sample.size_bytes >= MULTIPART_FROM_BYTES else []  # of an upload
     dark: dict[Member, Sequence[Fault | None]] = {
-        _commit(sample): [LOST_AFTER, *lost],
+        commit_of(sample): [LOST_AFTER, *lost],
         "head": [*look_before, *lost],
         "abort": lost,
         "scan_parts": lost,
@@ -180,7 +180,8 @@ def lost_and_cut_off(store: Store, sample: Sample, account: Account) -> None:
     account.must(is_at_the_key(seen, sample, unknown.write_id), "what was settled is not at the key")
 
 
-def _commit(sample: Sample) -> Member:
+def commit_of(sample: Sample) -> Member:
+    """The request by which a sample is published."""
     return "finish_new" if sample.size_bytes >= MULTIPART_FROM_BYTES else "put_new"
 
 

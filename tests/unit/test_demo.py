@@ -10,18 +10,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import oss2
 import pytest
+from oss2.credentials import EnvironmentVariableCredentialsProvider
 
 from storage_guard import ObjectExists, Store, open_store
 from storage_guard.body import BytesBody
 from storage_guard.demo import __main__ as program
-from storage_guard.demo import scenarios
+from storage_guard.demo import oss, scenarios
 from storage_guard.demo.account import Account
 from storage_guard.demo.child import race_key
 from storage_guard.demo.samples import Sample, named
+from storage_guard.demo.service import BUCKET, Service, loopback
 from storage_guard.demo.show import Show
-from storage_guard.driver import Absent, Body, Exists, Limits, ObjectInfo, WriteMeta
+from storage_guard.driver import (
+    Absent,
+    Body,
+    Capabilities,
+    Corrupt,
+    Exists,
+    Limits,
+    ObjectInfo,
+    Part,
+    PartSlot,
+    WriteMeta,
+)
 from storage_guard.memory import MemoryDriver
+from storage_guard_oss import OSSDriver
 
 Play = Callable[[Store, Sample, Account], None]
 
@@ -47,12 +62,37 @@ def test_the_demo_holds_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "all held" in done.stdout.splitlines()[-1]
     assert "BROKEN" not in done.stdout
-    assert done.stdout.count("a file of mine, 4,000 bytes") == 19  # 10 on the disk, 9 in memory
+    assert done.stdout.count("a file of mine, 4,000 bytes") == 30  # 10 on the disk, 9 in memory, 11 on OSS
     for size in ("0 bytes", "1 byte", "4 KiB", "20 MiB and 1 byte"):
         assert f"  {size}\n" in done.stdout
     assert "ended with status -9" in done.stdout
     assert "settled by process" in done.stdout
     assert os.listdir(temporary) == []
+
+
+def test_without_the_sdk_it_says_what_to_install_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    for name in [each for each in sys.modules if each.partition(".")[0] in ("oss2", "storage_guard_oss")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "oss2", None)  # as if it were not there
+    score = Show()
+    program.on_oss(score, [])
+    (line,) = capsys.readouterr().out.split("\n=== ")[1].splitlines()
+    assert "pip install 'storage-guard[oss]'" in line
+    assert score.count == 0
+
+
+def test_the_callers_own_credentials_are_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSS_ACCESS_KEY_ID", "mine")
+    monkeypatch.setenv("OSS_SESSION_TOKEN", "my token")
+    monkeypatch.delenv("OSS_ACCESS_KEY_SECRET", raising=False)
+    with loopback():
+        assert os.environ["OSS_ACCESS_KEY_ID"] != "mine"
+        assert "OSS_SESSION_TOKEN" not in os.environ
+    assert (os.environ["OSS_ACCESS_KEY_ID"], os.environ["OSS_SESSION_TOKEN"]) == ("mine", "my token")
+    assert "OSS_ACCESS_KEY_SECRET" not in os.environ
 
 
 @pytest.mark.parametrize("missing", ["not-there", "a-folder", "/dev/null"])
@@ -83,10 +123,11 @@ def test_a_broken_promise_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys
     def on_a_disk(score: Show, folder: str, _: Sequence[Sample]) -> None:
         score.each("A planted one", scenarios.second_attempt, Store(Overwriting()), [sample_in(Path(folder).parent)])
 
-    def in_memory(*_: object) -> None: ...
+    def elsewhere(*_: object) -> None: ...
 
     monkeypatch.setattr(program, "on_a_disk", on_a_disk)
-    monkeypatch.setattr(program, "in_memory", in_memory)
+    monkeypatch.setattr(program, "in_memory", elsewhere)
+    monkeypatch.setattr(program, "on_oss", elsewhere)
     assert program.main([]) == 1
     assert "1 BROKEN: A planted one (small" in capsys.readouterr().out.splitlines()[-1]
 
@@ -232,3 +273,87 @@ def test_a_writer_that_dies_at_once_is_told_broken(tmp_path: Path) -> None:
 @pytest.mark.parametrize("play", [race, scenarios.lost_but_ours, scenarios.second_attempt, scenarios.failing_source])
 def test_the_same_scenarios_hold_on_a_sound_driver(play: Play, tmp_path: Path) -> None:
     assert played(play, Store(MemoryDriver()), sample_in(tmp_path)) == []
+
+
+# Drivers of OSS that break one promise each
+
+
+class Guessing(OSSDriver):
+    """Says that no bucket has versions."""
+
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities(), put="documented", finish="documented", copy="documented")
+
+
+class Unnamed(OSSDriver):
+    """Loses the ids of the writes."""
+
+    def head(self, key: str, /) -> ObjectInfo | None:
+        found = super().head(key)
+        return None if found is None else replace(found, write_id="another")
+
+
+class Uncompared(OSSDriver):
+    """Does not compare the checksums of parts."""
+
+    def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:
+        try:
+            return super().put_part(key, upload_id, slot, body)
+        except Corrupt:
+            return Part(
+                slot, next(part.etag for part in self.scan_parts(key, upload_id) if part.slot.number == slot.number)
+            )
+
+
+class Planted(Service):
+    """A service that is opened with a driver of another kind."""
+
+    kind: type[OSSDriver] = OSSDriver
+
+    def open(self, bucket: str = BUCKET) -> Store:
+        auth = oss2.ProviderAuthV4(EnvironmentVariableCredentialsProvider())
+        driver = self.kind(oss2.Bucket(auth, self.server.url, bucket, region="cn-hangzhou"))
+        return Store(driver, part_bytes=100 * 1024, multipart_from_bytes=200 * 1024)
+
+
+OnOSS = Callable[[Service, Store, Sample, Account], None]
+
+PLANTED_OSS: dict[str, tuple[OnOSS, type[OSSDriver], str]] = {
+    "versions, not looked for": (oss.versioned, Guessing, "unexpected GuaranteeBroken"),
+    "cut, not recognised": (oss.cut_but_ours, Unnamed, "unexpected ObjectExists"),
+    "cut, the rival not named": (oss.cut_to_a_rival, Unnamed, "the rival was not named"),
+    "damaged, not compared": (oss.in_parts, Uncompared, "other bytes arrived, and the write was said to be created"),
+    "cut, nothing was": (oss.cut_but_ours, OSSDriver, "nothing befell any request after all"),
+}
+
+
+def played_on_oss(play: OnOSS, driver: type[OSSDriver], sample: Sample) -> list[str]:
+    with loopback() as service:
+        planted = Planted(service.server, service.state)
+        object.__setattr__(planted, "kind", driver)
+        with planted.open() as store:
+            return played(functools.partial(play, planted), store, sample)
+
+
+def large_sample_in(folder: Path) -> Sample:
+    """Of a size that is sent in parts here, but passes for one that is not."""
+    path = folder / "large"
+    path.write_bytes(os.urandom(500 * 1024))
+    return named(path, 8)
+
+
+@pytest.mark.parametrize("case", PLANTED_OSS)
+def test_a_planted_driver_of_oss_is_told_broken(case: str, tmp_path: Path) -> None:
+    play, driver, words = PLANTED_OSS[case]
+    large = play is oss.in_parts or driver is OSSDriver
+    broken = played_on_oss(play, driver, large_sample_in(tmp_path) if large else sample_in(tmp_path))
+    assert any(words in each for each in broken), broken
+
+
+@pytest.mark.parametrize("play", [oss.cut_but_ours, oss.cut_to_a_rival, oss.versioned])
+def test_the_same_scenarios_hold_on_the_driver_of_oss(play: OnOSS, tmp_path: Path) -> None:
+    assert played_on_oss(play, OSSDriver, sample_in(tmp_path)) == []
+
+
+def test_a_damaged_part_is_seen_on_the_driver_of_oss(tmp_path: Path) -> None:
+    assert played_on_oss(oss.in_parts, OSSDriver, large_sample_in(tmp_path)) == []
