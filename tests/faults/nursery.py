@@ -1,4 +1,4 @@
-"""A process that bears writers and kills them: forked from a warm interpreter, so that a thousand take a minute.
+"""A process that bears writers and kills them.
 
     python nursery.py ROOT
 
@@ -11,13 +11,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import select
-import signal
 import sys
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from faults.killing import end_of
 from faults.local_systems import Without
 from storage_guard import Store
 from storage_guard.checksum import RunningCrc64
@@ -88,29 +86,17 @@ def store_for(root: str, lacks: tuple[str, ...], *, in_parts: bool = False) -> S
 def bear(root: str, job: Job) -> Death:
     """One writer, from its birth to its death."""
     store, data = store_for(root, job.lacks, in_parts=job.in_parts), job.data
-    ear, mouth = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(ear)
-        os.write(mouth, b"b")  # began
+
+    def work() -> bytes:
         try:
             store.create(job.key, data, write_id=job.write_id)
-            os.write(mouth, b"r")  # has the receipt
         except BaseException as exc:  # noqa: BLE001 - told to the parent
-            os.write(mouth, repr(exc).encode())
-        while True:
-            signal.pause()
-    os.close(mouth)
-    os.read(ear, 1)
-    began_s = time.perf_counter()
-    select.select([ear], [], [], job.delay_s)
-    elapsed_s = time.perf_counter() - began_s
-    os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    said = b"".join(iter(lambda: os.read(ear, 4096), b""))
-    os.close(ear)
-    trouble = "" if said in (b"", b"r") else said.decode()
-    return Death(os.waitstatus_to_exitcode(status), said == b"r", elapsed_s, trouble)
+            return repr(exc).encode()
+        return b"r"  # has the receipt
+
+    end = end_of(work, job.delay_s)
+    trouble = "" if end.said in (b"", b"r") else end.said.decode()
+    return Death(end.status, end.said == b"r", end.elapsed_s, trouble)
 
 
 def main(root: str) -> None:

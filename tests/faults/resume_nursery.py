@@ -1,4 +1,4 @@
-"""A process that bears writers with `resume=True` and kills them, forked from a warm interpreter.
+"""A process that bears writers with `resume=True` and kills them.
 
     python resume_nursery.py ROOT JOURNAL
 
@@ -9,15 +9,12 @@ prints a `Death`. Without a delay the child is killed once it has its receipt.
 from __future__ import annotations
 
 import json
-import os
-import select
-import signal
 import sys
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from faults.killing import end_of
 from storage_guard import Store
 from storage_guard.driver import Body, Part, PartSlot
 from storage_guard.model import KiB
@@ -83,25 +80,9 @@ def work(root: str, journal: str, job: Job) -> str:
 
 def bear(root: str, journal: str, job: Job) -> Death:
     """One writer, from its birth to its death."""
-    ear, mouth = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(ear)
-        os.write(mouth, b"b")  # began
-        os.write(mouth, work(root, journal, job).encode())
-        while True:
-            signal.pause()
-    os.close(mouth)
-    os.read(ear, 1)
-    began_s = time.perf_counter()
-    select.select([ear], [], [], job.delay_s)
-    elapsed_s = time.perf_counter() - began_s
-    os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    said = b"".join(iter(lambda: os.read(ear, 4096), b""))
-    os.close(ear)
-    receipt: dict[str, Any] = json.loads(said) if said else {}
-    return Death(os.waitstatus_to_exitcode(status), elapsed_s, receipt, str(receipt.pop("trouble", "")))
+    end = end_of(lambda: work(root, journal, job).encode(), job.delay_s)
+    receipt: dict[str, Any] = json.loads(end.said) if end.said else {}
+    return Death(end.status, end.elapsed_s, receipt, str(receipt.pop("trouble", "")))
 
 
 def main(root: str, journal: str) -> None:

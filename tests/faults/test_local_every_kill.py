@@ -6,10 +6,6 @@ One helper interpreter for each test forks a child for each kill. Systems withou
 from __future__ import annotations
 
 import itertools
-import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from faults.killing import killed
 from faults.local_systems import Quick, files_below
 from storage_guard import ObjectExists, Store
 from storage_guard_local import LocalDriver
@@ -28,41 +25,24 @@ SIZES = {"empty": 0, "small": 1000, "multipart": 9000}
 WAYS: dict[str, tuple[str, ...]] = {"anonymous": (), "link": ("anonymous",), "rename": ("anonymous", "link")}
 OLD = "a/old"
 
-# Arguments: the folder of the roots, "fresh" or "existing", the size, what the disk lacks. A line of JSON for each
-# child: where it died ("" when it came to its end) and in which call.
+# Arguments: the folder of the roots, "fresh" or "existing", the size, what the disk lacks.
 HELPER = """
-import gc, itertools, json, os, signal, sys
-from faults.local_systems import Killing
-from faults.test_local_every_kill import KEY, WRITE_ID, bytes_of, open_store
-from storage_guard_local import LocalDriver
+import os, sys
+from faults.killing import kill_at_each_call
+from faults.test_local_every_kill import KEY, OLD, WRITE_ID, bytes_of, open_store
 
 folder, root_is, size, *lacks = sys.argv[1:]
 data = bytes_of(int(size))
-gc.freeze()
-for at, moment in itertools.product(range(1000), ("before", "after")):
-    root = os.path.join(folder, f"{at}-{moment}")
+
+def prepare(root):
     os.mkdir(root)
     if root_is == "existing":
-        open_store(os.path.join(root, "deep", "root"), *lacks).create("a/old", b"old", write_id="old")
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            open_store(os.path.join(root, "deep", "root"), *lacks, system=Killing(at, moment, writing, *lacks)).create(
-                KEY, data, write_id=WRITE_ID
-            )
-            status = 0
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    os.close(writing)
-    name = os.read(reading, 100).decode()
-    os.close(reading)
-    assert status == (signal.SIGKILL if name else 0), (status, name)
-    print(json.dumps([root, name]), flush=True)
-    if not name:
-        break
+        open_store(os.path.join(root, "deep", "root"), *lacks).create(OLD, b"old", write_id="old")
+
+def work(root, system):
+    open_store(os.path.join(root, "deep", "root"), *lacks, system=system).create(KEY, data, write_id=WRITE_ID)
+
+kill_at_each_call(folder, lacks, work, prepare)
 """
 
 
@@ -100,7 +80,7 @@ def test_a_writer_killed_at_any_call_leaves_the_key_free_or_the_object_whole(
     lacks = WAYS[way]
     data = bytes_of(SIZES[size])
     counts = Counts()
-    for root, name in killed(tmp_path, root_is, SIZES[size], lacks):
+    for root, name in killed(HELPER, str(tmp_path), root_is, str(SIZES[size]), *lacks):
         if name:
             counts.kills += 1
             counts.killed_in.add(name)
@@ -116,18 +96,6 @@ def test_a_writer_killed_at_any_call_leaves_the_key_free_or_the_object_whole(
             f"{counts.found['whole']} whole, {counts.litter} with a temporary file to sweep",
             end="",
         )
-
-
-def killed(folder: Path, root_is: str, size_bytes: int, lacks: tuple[str, ...]) -> list[tuple[str, str]]:
-    helper = subprocess.run(
-        [sys.executable, "-c", HELPER, str(folder), root_is, str(size_bytes), *lacks],
-        env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert helper.returncode == 0, helper.stderr
-    return [tuple(json.loads(line)) for line in helper.stdout.splitlines()]
 
 
 def judge(root: Path, name: str, data: bytes, way: str, *, old: bool, counts: Counts) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from faults.killing import killed
 from faults.lasting_worlds import DATA, KEY, META, check_that_nothing_is_written_late, go_on, put, write
 from faults.local_systems import FailingOnce, Quick, Without, files_below, open_descriptors
 from storage_guard.driver import Definite, Gone, Signal, Unsynced
@@ -81,52 +79,20 @@ def judge_failed(root: Path, lacks: tuple[str, ...], signal: Signal | None, what
     assert left == ["a", "a/b", KEY] or "unlink" in what, (what, left)
 
 
-# Arguments: the folder of the roots, what the disk lacks. A line of JSON for each child: its root, and the call in
-# which it died ("" when it came to its end).
+# Arguments: the folder of the roots, what the disk lacks.
 HELPER = """
-import gc, itertools, json, os, signal, sys
+import sys
+from faults.killing import kill_at_each_call
 from faults.lasting_worlds import write
-from faults.local_systems import Killing
 
 folder, *lacks = sys.argv[1:]
-gc.freeze()
-for at, moment in itertools.product(range(1000), ("before", "after")):
-    root = os.path.join(folder, f"{at}-{moment}")
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            write(root, Killing(at, moment, writing, *lacks))
-            status = 0
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    os.close(writing)
-    name = os.read(reading, 100).decode()
-    os.close(reading)
-    assert status == (signal.SIGKILL if name else 0), (status, name)
-    print(json.dumps([root, name]), flush=True)
-    if not name:
-        break
+kill_at_each_call(folder, lacks, write)
 """
-
-
-def killed(folder: Path, lacks: tuple[str, ...]) -> list[tuple[str, str]]:
-    helper = subprocess.run(
-        [sys.executable, "-c", HELPER, str(folder), *lacks],
-        env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert helper.returncode == 0, helper.stderr
-    return [tuple(json.loads(line)) for line in helper.stdout.splitlines()]
 
 
 def judge_killed(folder: Path, lacks: tuple[str, ...]) -> list[str]:
     """What was found after each kill, in the order of the calls: "none", "finished" (by us now), "whole"."""
-    deaths = killed(folder, lacks)
+    deaths = killed(HELPER, str(folder), *lacks)
     found: list[str] = []
     for path, name in deaths:
         root = Path(path)
