@@ -54,8 +54,9 @@ class OSSDriver:
     """A bucket of Alibaba Cloud OSS as a store. Thread-safe, in any process that has it.
 
     `bucket` is read and not changed; its session is not used. Its proxies, certificates, extra headers and timeouts
-    are taken over; what cannot be is a ValueError or TypeError that names it. Holds 1 MiB at most for each put that
-    runs (a larger one is read twice, first for its MD5), a window for each part, and up to 128 connections.
+    are taken over; what cannot be is a ValueError or TypeError that names it. Proxies that the environment names are
+    found once, with the first request. Holds 1 MiB at most for each put that runs (a larger one is read twice, first
+    for its MD5), a window for each part, and up to 128 connections.
 
     - `connect_timeout_s`, `read_timeout_s`: seconds until a connection, and until the next piece of an answer; None:
       those the bucket was given, else 10 and 60.
@@ -116,8 +117,8 @@ class OSSDriver:
         try:
             versioning = self._look.versioning()
         except Refused as exc:
-            if exc.why != "access":
-                raise
+            if exc.code != "AccessDenied":
+                raise  # a key that is wrong is no question of permissions
             return _capabilities(
                 "unknown",
                 f"whether the bucket ever had versioning cannot be seen ({exc.message}): allow "

@@ -39,7 +39,7 @@ class Looker:
         return asked, answer
 
     def versioning(self) -> Versioning:
-        """Raises `Refused` ("access") if neither of the two calls that tell it is allowed."""
+        """Raises `Refused` (AccessDenied) if neither of the two calls that tell it is allowed."""
         try:
             return answers.versioning_of(*self.ask(asking.VERSIONING))
         except Refused as exc:

@@ -208,10 +208,13 @@ def test_versioning_is_looked_for_in_two_places() -> None:
         found = world.driver().capabilities()
         assert (found.put, found.finish, found.copy, found.versioning) == (*["unproven"] * 3, "unknown")
         assert "oss:GetBucketVersioning" in found.reason
-    with served() as world:
-        world.cues.add(Cue(refused(403, "InvalidAccessKeyId"), member="versioning"))
-        found = world.driver().capabilities()
-        assert found.put == "unproven", "for want of a key nothing was seen"
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SecurityTokenExpired", "SignatureDoesNotMatch"])
+def test_a_wrong_key_says_nothing_about_the_guarantee(world: Served, code: str) -> None:
+    world.cues.add(Cue(refused(403, code), member="versioning"))
+    with pytest.raises(Refused, match=code):
+        world.driver().capabilities()
 
 
 # Options
