@@ -39,7 +39,7 @@ from storage_guard.testing import (
     answers,
 )
 from storage_guard_local import LocalDriver
-from unit.copy_ends import (
+from unit.copies.copy_ends import (
     FROM_BYTES,
     LIMITS,
     PAIRS,
@@ -49,23 +49,12 @@ from unit.copy_ends import (
     Elsewhere,
     Ends,
     data_of,
-    driver_of,
     ends_of,
     seen,
     store_of,
 )
 
 T = TypeVar("T")
-
-
-@pytest.fixture(params=PAIRS)
-def ends(request: pytest.FixtureRequest, tmp_path: Path) -> Ends:
-    return ends_of(request.param, tmp_path)
-
-
-@pytest.fixture(params=["memory", "local"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return store_of(driver_of(request.param, tmp_path / "root"), prefix="pre/fix")
 
 
 # Which way

@@ -33,7 +33,7 @@ from storage_guard.testing import (
     Request,
     race,
 )
-from unit.copy_ends import FROM_BYTES, OPTIONS, SIZES, Meddling, data_of, driver_of, seen, store_of
+from unit.copies.copy_ends import FROM_BYTES, OPTIONS, SIZES, Meddling, data_of, driver_of, seen, store_of
 
 T = TypeVar("T")
 

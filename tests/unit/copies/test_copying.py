@@ -27,7 +27,7 @@ from storage_guard.engine import remote
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import LOST_AFTER, REFUSED, BytesBody, Fault, Member, Request, race
 from storage_guard_local import LocalDriver
-from unit.copy_ends import (
+from unit.copies.copy_ends import (
     FROM_BYTES,
     LIMITS,
     OPTIONS,
@@ -46,16 +46,6 @@ from unit.copy_ends import (
 )
 
 T = TypeVar("T")
-
-
-@pytest.fixture(params=PAIRS)
-def ends(request: pytest.FixtureRequest, tmp_path: Path) -> Ends:
-    return ends_of(request.param, tmp_path)
-
-
-@pytest.fixture(params=["memory", "local"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return store_of(driver_of(request.param, tmp_path / "root"), prefix="pre/fix")
 
 
 # What a copy is
