@@ -112,7 +112,7 @@ def published(
         key=key,
         size_bytes=size_bytes,
         etag=etag,
-        modified=_time(answer.headers.get("date")) or datetime.now(UTC),
+        modified=_time(answer.headers.get("date")) or answer.asked_at,
         write_id=meta.write_id,
         checksum=theirs or ours,
         options=meta.options,
