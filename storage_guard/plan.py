@@ -85,11 +85,8 @@ class StreamPlan:
         """The longest stream that can be written: what `limits.max_parts` such parts hold, or the largest object."""
         reach_bytes = number = 0
         while number < limits.max_parts:
-            size_bytes = self.part_bytes(number + 1)
-            count = limits.max_parts - number
-            if size_bytes < self.most_bytes:
-                count = min(count, self.grow_every)
-            reach_bytes += count * size_bytes
+            count = min(limits.max_parts - number, self.grow_every)
+            reach_bytes += count * self.part_bytes(number + 1)
             number += count
         return min(reach_bytes, limits.max_object_bytes)
 
@@ -100,12 +97,11 @@ def plan_stream(limits: Limits, *, part_bytes: int | None, memory_bytes: int) ->
 
     Raises TooLarge if `memory_bytes` does not hold two of the smallest parts that the store takes.
     """
-    if memory_bytes < 2 * limits.min_part_bytes:
-        raise TooLarge(
-            f"a stream needs two parts of {limits.min_part_bytes} bytes in memory, and memory_bytes is {memory_bytes}"
-        )
+    least_bytes = max(1, limits.min_part_bytes)
+    if memory_bytes < 2 * least_bytes:
+        raise TooLarge(f"a stream needs two parts of {least_bytes} bytes in memory, and memory_bytes is {memory_bytes}")
     wanted_bytes = DEFAULT_PART_BYTES if part_bytes is None else part_bytes
-    first_bytes = min(max(wanted_bytes, limits.min_part_bytes), limits.max_part_bytes, max(1, memory_bytes // 2))
+    first_bytes = min(max(wanted_bytes, least_bytes), limits.max_part_bytes, memory_bytes // 2)
     most_bytes = first_bytes
     if not limits.equal_parts:
         most_bytes = max(first_bytes, min(limits.max_part_bytes, memory_bytes // 4))

@@ -13,13 +13,14 @@ SURVIVORS: dict[str, dict[str, str]] = {
     },
     "outcome": {
         "Write: False: True": "`named`: `start` and `resume` always say it",
-        "Write: True: False": "`rewindable`: `start` and `resume` always say it",
         "Write: False: True (8)": "`ours`: said whenever COMPARE is next",
         "Write: Why.LOST: GONE": "`why`: said whenever HEAD or ABORT is next",
         "_aborted: write.aborts + 1: Add as Sub (2)": "behind an abort that found nothing, any number but 0 will do",
         "_aborted: 1: 2 (2)": "the same",
-        "_out_of_time: write.aborts + 1: Add as Sub": "the same, when there was no time for it",
-        "_out_of_time: 1: 2": "the same",
+        "_parts_sent: replace(write, doing=Doing.HEAD, why=Why.GONE): without why": (
+            "of an upload that nobody fenced an absent object means the same, whatever made us look"
+        ),
+        "_parts_sent: Why.GONE: GONE_SOLE": "the same, of a suspect write",
         "step: if write.pause: always True": "taking away a pause that is not there saves only time",
         "_committed: replace(write, doing=Doing.HEAD, why=Why.REPLAY): without why": (
             "a replay follows a lost finish, and an absent object means the same behind both"
@@ -27,6 +28,7 @@ SURVIVORS: dict[str, dict[str, str]] = {
     },
     "plan": {
         "plan_known: needed_bytes > MiB: Gt as GtE": "a whole MiB is rounded up to itself",
+        "StreamPlan.part_bytes: 62: 63": "the largest part of any store is far below either power",
     },
     "retry": {
         "RetryPolicy.wait_s: 40: 41": "any power is as good that is past every cap and does not overflow",

@@ -118,6 +118,22 @@ def test_a_streams_parts_double_behind_every_tenth_of_the_parts() -> None:
     assert plan.reach_bytes(OSS) == 280_000 * MiB
 
 
+def test_a_stream_begins_with_a_half_of_little_memory_and_needs_two_of_the_smallest_parts() -> None:
+    for min_part_bytes in (0, 1, 5):
+        limits = replace(TINY, min_part_bytes=min_part_bytes)
+        least_bytes = 2 * max(1, min_part_bytes)
+        assert plan_stream(limits, part_bytes=None, memory_bytes=least_bytes).part_bytes(1) == least_bytes // 2
+        with pytest.raises(TooLarge, match=f"memory_bytes is {least_bytes - 1}"):
+            plan_stream(limits, part_bytes=None, memory_bytes=least_bytes - 1)
+
+
+def test_a_stream_of_few_parts_doubles_each_of_them() -> None:
+    limits = replace(OSS, max_parts=5)
+    plan = plan_stream(limits, part_bytes=None, memory_bytes=512 * MiB)
+    assert [plan.part_bytes(number) for number in range(1, 6)] == [each * MiB for each in (8, 16, 32, 64, 128)]
+    assert plan.reach_bytes(limits) == 248 * MiB
+
+
 @pytest.mark.parametrize(
     ("size_bytes", "part_bytes"),
     [

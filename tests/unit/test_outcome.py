@@ -223,6 +223,12 @@ def test_only_what_was_committed_and_not_answered_is_in_doubt() -> None:
     assert after(PARTS, *UP).in_doubt
     assert not after(PARTS, Answer.EXISTS).in_doubt
     assert after(PARTS, *UP, Answer.CONFLICT).in_doubt
+    for write in (PUT, after(PARTS, *UP)):
+        assert not after(write, Answer.REFUSED).in_doubt
+        assert not after(write, Answer.EXISTS_SOLE, Answer.THEIRS).in_doubt
+        assert not after(write, Answer.LOST, *(() if write is PUT else (Answer.GONE,)), Answer.THEIRS).in_doubt
+        assert after(write, Answer.DONE).in_doubt
+        assert after(write, Answer.UNSYNCED).in_doubt
     assert not after(PARTS, *UP, Answer.LOST, Answer.DONE, Answer.GONE, Answer.ABSENT).in_doubt
 
 
