@@ -14,8 +14,9 @@ import pytest
 
 from installed.environment import ROOT, Environment, build_wheel, names_in
 
-PACKAGES = {"storage_guard": ROOT / "storage_guard", "storage_guard_local": ROOT / "backends" / "storage_guard_local"}
-FOR_LATER = {"fastcrc", "asyncio", "multiprocessing", "ssl", "ctypes", "importlib.metadata", "storage_guard_local"}
+BACKENDS = {folder.name: folder for folder in (ROOT / "backends").glob("storage_guard_*")}
+PACKAGES = {"storage_guard": ROOT / "storage_guard", **BACKENDS}
+FOR_LATER = {"fastcrc", "asyncio", "multiprocessing", "ssl", "ctypes", "importlib.metadata", *BACKENDS}
 SERVICES = {"oss2", "boto3", "botocore", "awscrt", "pycurl", "fsspec", "pytest"}
 
 
@@ -26,7 +27,7 @@ def metadata(wheel: Path) -> Message:
         return message_from_string(archive.read(name).decode())
 
 
-def test_the_wheel_holds_the_two_packages_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     found = {name for name in names_in(wheel) if ".dist-info/" not in name}
     wanted = {
         f"{package}/{path.relative_to(folder)}"
@@ -85,6 +86,17 @@ for url in ("folder", "file:///tmp/folder", "memory://name"):
     print(type(storage_guard.open_store(url).driver).__name__)
 """
     assert environment.run("-c", code).split() == ["LocalDriver", "LocalDriver", "MemoryDriver"]
+
+
+def test_a_backend_whose_sdk_is_missing_says_what_to_install(environment: Environment) -> None:
+    code = """
+import storage_guard
+try:
+    storage_guard.open_store("oss://bucket", region="cn-hangzhou")
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    assert environment.run("-c", code) == "oss:// needs oss2: pip install 'storage-guard[oss]'\n"
 
 
 def test_importing_the_library_loads_nothing_for_later(environment: Environment) -> None:
