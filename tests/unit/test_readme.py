@@ -15,7 +15,7 @@ from storage_guard import errors
 from storage_guard.outcome import MAX_ABORTS, Answer, Doing, Verdict, Why, Write, step
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("README.md", "CHANGELOG.md", "docs/design.md", "docs/outcome.md")
+OURS = ("README.md", "CHANGELOG.md", "docs/design.md", "docs/outcome.md", "docs/testing.md")
 
 
 def python_blocks(document: str) -> list[str]:
