@@ -31,7 +31,9 @@ class Handle:
         self.curl = curl = pycurl.Curl()
         self._settings = settings
         self._outgoing: Outgoing | None = None
+        self._failure: BaseException | None = None
         self._size_bytes = 0
+        self._most_bytes = 0
         self._begun = 0
         self._mode = ""
         self._method = ""
@@ -68,10 +70,14 @@ class Handle:
         if proxy != self._proxy:
             set_proxy(curl, proxy)
             self._proxy = proxy
-        curl.setopt(pycurl.MAXFILESIZE_LARGE, max(request.answer_bytes, _ERROR_BYTES))
+        most_bytes = max(request.answer_bytes, _ERROR_BYTES)
+        if most_bytes != self._most_bytes:
+            curl.setopt(pycurl.MAXFILESIZE_LARGE, most_bytes)
+            self._most_bytes = most_bytes
         # A call of ours for each of libcurl's steps costs too much where an exchange is one packet each way. But
         # libcurl's own count is an average, seconds behind once much has moved.
-        self._set_watch(watched=watched or data is None or request.answer_bytes > _LARGE_ANSWER_BYTES)
+        fetches = request.method == "GET" and request.answer_bytes > _LARGE_ANSWER_BYTES
+        self._set_watch(watched=watched or data is None or fetches)
         self._begun = 0
 
     def _take(self, body: Body | bytes | None) -> bytes | None:
@@ -116,10 +122,13 @@ class Handle:
             self.curl.setopt(pycurl.LOW_SPEED_TIME, 0 if watched else math.ceil(self._settings.idle_timeout_s))
 
     def answer(self, request: Request, code: int, text: str) -> Answer:
-        """What came of the request that was loaded, by libcurl's code. Raises `Lost`, `Busy`, `Refused`."""
+        """What came of the request that was loaded, by libcurl's code. Raises `Lost`, `Busy`, `Refused`, and what its
+        body raised."""
+        if self._failure is not None:
+            raise self._failure
         about = request.about or request.method
         if code:
-            raise self._failure(code, text, about)
+            raise self._unanswered(code, text, about)
         trouble: Signal | None
         try:
             head = parse(self._lines, request.method)
@@ -133,7 +142,7 @@ class Handle:
                 return Answer(head.status, head.headers, body)
         raise trouble
 
-    def _failure(self, code: int, text: str, about: str) -> Signal:
+    def _unanswered(self, code: int, text: str, about: str) -> Signal:
         if self._idled:
             text = f"nothing moved for {self._settings.idle_timeout_s} s"
         elif self._begun > 1:
@@ -168,6 +177,7 @@ class Handle:
         if self._sink.tell():
             self._sink.seek(0)
             self._sink.truncate()
+        self._failure = None
         outgoing, self._outgoing = self._outgoing, None
         if outgoing is not None:
             outgoing.close()
@@ -183,18 +193,21 @@ class Handle:
         finally:
             self.curl.close()
 
-    # What libcurl calls. An exception ends the exchange and comes out of it as it is.
+    # What libcurl calls. KeyboardInterrupt, which Python raises wherever we are, ends the exchange and comes out of it;
+    # of other exceptions pycurl prints a traceback, and says that a callback failed.
 
     def _before(self, _their_address: str, _our_address: str, _their_port: int, _our_port: int) -> int:
         self._begun += 1
         # libcurl sends a request again when a connection that was used before breaks, and reports one answer.
         return pycurl.PREREQFUNC_OK if self._begun == 1 else pycurl.PREREQFUNC_ABORT
 
-    def _read(self, most_bytes: int) -> memoryview | bytes:
+    def _read(self, most_bytes: int) -> memoryview | bytes | int:
         outgoing = self._outgoing
-        if outgoing is None:
-            return b""
-        piece = outgoing.read(most_bytes)
+        try:
+            piece = outgoing.read(most_bytes) if outgoing is not None else b""
+        except BaseException as exc:  # noqa: BLE001 - raised again by `answer`
+            self._failure = exc
+            return pycurl.READFUNC_ABORT
         self._moved_s = monotonic()  # what the body took is not the service's
         return piece
 

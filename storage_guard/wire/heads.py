@@ -30,25 +30,26 @@ def parse(lines: Sequence[bytes], method: str) -> Head:
 
     Raises `Lost` for one that is not whole, or has two meanings.
     """
-    first = len(lines) - 1
-    while first >= 0 and not lines[first].startswith(b"HTTP/"):
-        first -= 1
-    if first < 0:
-        raise Lost("the answer has no head")
+    first = 0
+    while True:
+        try:
+            end = lines.index(b"\r\n", first)
+        except ValueError:
+            raise Lost("the answer ends within its head") from None
+        if end + 1 == len(lines) or not lines[end + 1].startswith(b"HTTP/"):
+            break
+        first = end + 1
     status = _status(lines[first])
+    if end - first > MAX_HEADERS:
+        raise Lost(f"the answer has more than {MAX_HEADERS} headers", status=status)
     headers: dict[str, str] = {}
-    for line in lines[first + 1 :]:
+    for line in lines[first + 1 : end]:
         name, colon, value = line.decode("latin-1").partition(":")
         if not colon:
-            if name.strip():
-                raise Lost("the head of the answer has a line that is no header", status=status)
-            break
-        name, value = name.rstrip().lower(), value.strip()
+            raise Lost("the head of the answer has a line that is no header", status=status)
+        name = name.lower()
+        value = value.strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        if len(headers) > MAX_HEADERS:
-            raise Lost(f"the answer has more than {MAX_HEADERS} headers", status=status)
-    else:
-        raise Lost("the answer ends within its head", status=status)
     chunked = "transfer-encoding" in headers
     if chunked and "content-length" in headers:
         # RFC 9112, 6.3: an attempt to smuggle one answer into another.

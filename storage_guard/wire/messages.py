@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from storage_guard.driver import Body, Refused
 
-DEFAULT_ANSWER_BYTES = 64 * 1024 * 1024
+DEFAULT_ANSWER_BYTES = 1024 * 1024
 
 # Those that say how a message is framed or carried are the transport's own, and a proxy's credentials are in Settings.
 _OURS = frozenset(
@@ -77,6 +77,8 @@ def lines_of(request: Request, size_bytes: int) -> list[str]:
     request's own."""
     if not _METHOD.fullmatch(request.method):
         raise Refused(f"{request.method!r} is no method", why="request")
+    if size_bytes and request.method in ("GET", "HEAD"):
+        raise Refused(f"a {request.method} has no body", why="request")
     lines = ["Expect:", "Accept:"]  # not to be sent
     typed = False
     for name, value in request.headers.items():

@@ -1,10 +1,8 @@
-"""Which proxy a request goes through, and which certificates are believed."""
+"""Which proxy a request goes through. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
-import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -13,14 +11,6 @@ from storage_guard.driver import Refused
 from storage_guard.wire.settings import Settings
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-# Where systems keep theirs; a libcurl from a wheel looks where its builder's system did.
-_CERTIFICATES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-    "/etc/ssl/certs",
-)
 
 
 class Proxy(NamedTuple):
@@ -106,18 +96,3 @@ def _parsed(text: str) -> Proxy:
         unquote(parts.username or ""),
         unquote(parts.password or ""),
     )
-
-
-def certificates_of(settings: Settings, environment: Mapping[str, str]) -> str | None:
-    """The file or folder of certificates to believe; None if the system has none where systems have them."""
-    if settings.ca is not None:
-        return settings.ca
-    if settings.trust_env:
-        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-            if environment.get(name):
-                return environment[name]
-    paths = ssl.get_default_verify_paths()
-    for path in (paths.openssl_cafile, *_CERTIFICATES, paths.openssl_capath):
-        if os.path.exists(path):
-            return path
-    return None

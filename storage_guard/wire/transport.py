@@ -10,7 +10,6 @@ or looked up in a netrc, there are no cookies, and certificates are verified.
 
 from __future__ import annotations
 
-import os
 import threading
 
 import pycurl
@@ -20,7 +19,7 @@ from storage_guard.wire.children import register
 from storage_guard.wire.handle import Handle
 from storage_guard.wire.messages import Answer, Request, origin_of
 from storage_guard.wire.pool import Pool
-from storage_guard.wire.proxies import Proxy, certificates_of, proxy_of
+from storage_guard.wire.routes import Routes
 from storage_guard.wire.settings import Settings
 
 
@@ -29,15 +28,13 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._routes: dict[str, Proxy | None] = {}
-        self._certificates: str | None = None
-        self._certificates_found = False
+        self._routes = Routes(settings)
         self._pool = Pool(settings.pool_size, settings.keep_idle_s)
         register(self)
 
     def proxy_of(self, url: str) -> str | None:
         """The proxy, without its credentials, that a request goes through. Raises `Refused`."""
-        proxy = self._proxy_of(origin_of(url))
+        proxy = self._routes.proxy_of(origin_of(url))
         return None if proxy is None else proxy.url
 
     def exchange(self, request: Request) -> Answer:
@@ -49,13 +46,13 @@ class Transport:
         within a second.
         """
         origin = origin_of(request.url)
-        proxy = self._proxy_of(origin)
+        proxy = self._routes.proxy_of(origin)
         pool = self._pool
         epoch = pool.epoch
         started_s = log.start()
         handle = pool.take(origin)
         if handle is None:
-            handle = self._make_handle(origin, proxy)
+            handle = Handle(self._settings, self._routes.certificates)
             pool.add(handle)
         code, text = pycurl.E_OK, ""
         try:
@@ -82,16 +79,3 @@ class Transport:
         inherited = self._pool
         self._pool = Pool(self._settings.pool_size, self._settings.keep_idle_s)
         return inherited
-
-    def _proxy_of(self, origin: str) -> Proxy | None:
-        try:
-            return self._routes[origin]
-        except KeyError:
-            return self._routes.setdefault(origin, proxy_of(origin, self._settings, os.environ))
-
-    def _make_handle(self, origin: str, proxy: Proxy | None) -> Handle:
-        secure = origin.startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
-        if secure and not self._certificates_found:
-            self._certificates = certificates_of(self._settings, os.environ)
-            self._certificates_found = True
-        return Handle(self._settings, self._certificates if secure else None)

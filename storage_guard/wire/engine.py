@@ -1,0 +1,232 @@
+"""The thread that carries many small requests at once over libcurl's multi interface."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections import deque
+
+import pycurl
+
+from storage_guard.driver import Busy, Lost, Signal
+from storage_guard.wire import log
+from storage_guard.wire.handle import Handle
+from storage_guard.wire.messages import Answer, origin_of
+from storage_guard.wire.pending import Pending
+from storage_guard.wire.routes import Routes
+from storage_guard.wire.settings import Settings
+
+_POLLED = {
+    pycurl.POLL_IN: select.POLLIN,
+    pycurl.POLL_OUT: select.POLLOUT,
+    pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
+}
+_BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+
+class Engine:
+    """Of one process. `connections` requests are under way at most; `most_waiting` wait here, and then who submits."""
+
+    def __init__(self, settings: Settings, routes: Routes, connections: int, most_waiting: int) -> None:
+        self._settings = settings
+        self._routes = routes
+        self._most_waiting = most_waiting
+        self._waiting = deque[Pending]()
+        self._flying: dict[pycurl.Curl, tuple[Handle, Pending]] = {}
+        self._resting: list[Handle] = []
+        self._unmade = connections
+        self._room = threading.Condition()
+        self._kept_out = 0
+        self._closing = False
+        self._sleeps = False
+        self._poll = select.poll()
+        self._ear, self._bell = socket.socketpair()
+        self._ear.settimeout(0)
+        self._bell.settimeout(0)
+        self._ear_descriptor = self._ear.fileno()
+        self._poll.register(self._ear_descriptor, select.POLLIN)
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._socket)
+        self._thread = threading.Thread(target=self._run, name="storage-guard-wire", daemon=True)
+        self._thread.start()
+
+    @property
+    def runs(self) -> bool:
+        return self._thread.is_alive() and not self._closing
+
+    def submit(self, pending: Pending) -> None:
+        """Waits for room, unless it is called from `then`. Settles the request if the engine has stopped meanwhile."""
+        if len(self._waiting) >= self._most_waiting and threading.current_thread() is not self._thread:
+            self._wait_for_room()
+        self._waiting.append(pending)
+        # The engine says that it sleeps before it looks for the last time whether anything waits.
+        if self._sleeps:
+            self._sleeps = False
+            self._ring()
+        if not self.runs:
+            self._settle_waiting()
+
+    def close(self) -> None:
+        """Ends: what waits was not sent (`Busy`), what is under way is `Lost`. Returns when the thread has ended."""
+        self._closing = True
+        self._ring()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def abandon(self) -> None:
+        """In a child of the process, which has no such thread: nobody here will hear of what is under way."""
+        self._closing = True
+        for pending in [*self._waiting, *(pending for _, pending in self._flying.values())]:
+            if not pending.done:
+                pending.settle(Lost("the process was forked while this request was its parent's"))
+
+    def _wait_for_room(self) -> None:
+        # Nobody is let in before most have gone: a switch between threads costs as much as a request.
+        few = self._most_waiting // 4
+        with self._room:
+            self._kept_out += 1
+            try:
+                while len(self._waiting) > few and self.runs:
+                    self._room.wait()
+            finally:
+                self._kept_out -= 1
+
+    def _ring(self) -> None:
+        try:
+            self._bell.send(b"!")
+        except OSError:
+            return  # it rings already, or nobody is there
+
+    # From here on: in the thread.
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                self._finish()
+                if self._start():
+                    self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+                else:
+                    self._wait()
+        finally:
+            self._end()
+
+    def _finish(self) -> None:
+        while True:
+            left, good, bad = self._multi.info_read()
+            for curl in good:
+                self._conclude(curl, pycurl.E_OK, "")
+            for curl, code, text in bad:
+                self._conclude(curl, code, text)
+            if not left:
+                return
+
+    def _conclude(self, curl: pycurl.Curl, code: int, text: str) -> None:
+        handle, pending = self._flying.pop(curl)
+        outcome: Answer | Signal
+        try:
+            outcome = handle.answer(pending.request, code, text)
+        except Signal as exc:
+            outcome = exc
+        except BaseException:
+            pending.settle(Lost("the loop failed when the answer had come"))
+            raise
+        self._multi.remove_handle(curl)
+        if isinstance(outcome, Signal):
+            self._drop(handle)
+            log.failed(pending.request, outcome, pending.started_s)
+        else:
+            self._resting.append(handle)
+            log.answered(pending.request, outcome, pending.started_s)
+        pending.settle(outcome)
+
+    def _start(self) -> bool:
+        """Sends what waits, as long as there are connections. False if nothing was sent."""
+        started = False
+        while self._waiting and (self._resting or self._unmade):
+            started = True
+            self._launch(self._waiting.popleft())
+        if self._kept_out and len(self._waiting) <= self._most_waiting // 4:
+            with self._room:
+                self._room.notify_all()
+        return started
+
+    def _launch(self, pending: Pending) -> None:
+        request = pending.request
+        pending.started_s = log.start()
+        if self._resting:
+            handle = self._resting.pop()
+        else:
+            self._unmade -= 1
+            handle = Handle(self._settings, self._routes.certificates)
+        refusal: Signal
+        try:
+            handle.load(request, self._routes.proxy_of(origin_of(request.url)), watched=False)
+            self._multi.add_handle(handle.curl)
+            self._flying[handle.curl] = handle, pending
+            return
+        except Signal as exc:
+            refusal = exc
+        except BaseException:
+            pending.settle(Busy("the loop failed: nothing was sent"))
+            raise
+        self._drop(handle)
+        log.failed(request, refusal, pending.started_s)
+        pending.settle(refusal)
+
+    def _drop(self, handle: Handle) -> None:
+        handle.close()
+        self._unmade += 1
+
+    def _wait(self) -> None:
+        self._sleeps = bool(self._resting or self._unmade)
+        if (self._waiting and self._sleeps) or self._closing:
+            self._sleeps = False
+            return
+        left_ms = self._multi.timeout()
+        events = self._poll.poll(None if left_ms < 0 else left_ms)
+        self._sleeps = False
+        for descriptor, event in events:
+            if descriptor == self._ear_descriptor:
+                self._ear.recv(4096)
+                continue
+            action = 0
+            if event & select.POLLIN:
+                action |= pycurl.CSELECT_IN
+            if event & select.POLLOUT:
+                action |= pycurl.CSELECT_OUT
+            if event & _BROKEN:
+                action |= pycurl.CSELECT_ERR
+            self._multi.socket_action(descriptor, action)
+        if not events:
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _socket(self, what: int, descriptor: int, _multi: pycurl.CurlMulti, _data: object) -> None:
+        if what == pycurl.POLL_REMOVE:
+            self._poll.unregister(descriptor)
+        else:
+            self._poll.register(descriptor, _POLLED[what])
+
+    def _end(self) -> None:
+        self._closing = True
+        for curl, (handle, pending) in list(self._flying.items()):
+            self._multi.remove_handle(curl)
+            handle.close()
+            pending.settle(Lost("the loop was closed while this request was under way"))
+        for handle in self._resting:
+            handle.close()
+        self._multi.close()
+        self._settle_waiting()
+        with self._room:
+            self._room.notify_all()
+        self._ear.close()
+        self._bell.close()
+
+    def _settle_waiting(self) -> None:
+        while self._waiting:
+            try:
+                pending = self._waiting.popleft()
+            except IndexError:
+                return
+            pending.settle(Busy("the loop was closed: nothing was sent"))

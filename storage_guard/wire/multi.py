@@ -1,0 +1,88 @@
+"""Very many small requests, side by side over few connections, from a thread of its own.
+
+    with Loop(Settings(), connections=16) as loop:
+        pending = [loop.submit(Request("PUT", url, headers, data)) for ...]
+        answers = [each.result() for each in pending]
+
+What `Transport` promises holds here too. For bodies that have to be read, and for answers that are large, take that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from storage_guard.wire.children import register
+from storage_guard.wire.engine import Engine
+from storage_guard.wire.messages import Request
+from storage_guard.wire.pending import Pending
+from storage_guard.wire.routes import Routes
+from storage_guard.wire.settings import Settings
+
+_WAITING_PER_CONNECTION = 64
+
+
+class Loop:
+    """Any thread may call it, and a child of the process that made it, which gets a thread and connections of its own.
+
+    Memory: `connections` requests with their answers, and 64 times as many that wait; then `submit` waits. The thread
+    is there from the first request on.
+    """
+
+    def __init__(self, settings: Settings, *, connections: int = 16) -> None:
+        if connections < 1:
+            raise ValueError(f"connections={connections} is none")
+        self._settings = settings
+        self._connections = connections
+        self._routes = Routes(settings)
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._closed = False
+        register(self)
+
+    def submit(self, request: Request, then: Callable[[Pending], object] | None = None) -> Pending:
+        """Sends a request as soon as a connection is free, and returns at once unless too many wait already.
+
+        `then` is called in the loop's thread when it is done, and must neither wait nor raise: all others wait for it.
+        Raises RuntimeError if the loop is closed, and TypeError for a body that is not bytes.
+        """
+        if request.body is not None and not isinstance(request.body, bytes):
+            raise TypeError(f"a body is bytes here, not {type(request.body).__name__}")
+        pending = Pending(request, then)
+        engine = self._engine
+        if engine is None or not engine.runs:
+            engine = self._start()
+        engine.submit(pending)
+        return pending
+
+    def close(self) -> None:
+        """Ends the thread and closes the connections: requests that wait were not sent (`Busy`), those under way are
+        `Lost`. May be called again."""
+        with self._lock:
+            self._closed = True
+            engine = self._engine
+        if engine is not None:
+            engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def after_fork(self) -> Engine | None:
+        inherited, self._engine = self._engine, None
+        self._lock = threading.Lock()
+        if inherited is not None:
+            inherited.abandon()
+        return inherited
+
+    def _start(self) -> Engine:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the loop is closed")
+            if self._engine is None or not self._engine.runs:
+                most_waiting = self._connections * _WAITING_PER_CONNECTION
+                self._engine = Engine(self._settings, self._routes, self._connections, most_waiting)
+            return self._engine

@@ -1,0 +1,167 @@
+"""Whom an exchange believes, and through whom it goes."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage_guard.body import BytesBody
+from storage_guard.driver import Busy, Refused
+from storage_guard.wire.messages import Request
+from storage_guard.wire.settings import Settings
+from storage_guard.wire.transport import Transport
+from wire.scripted import OK, Certificate, certificate, closed_port, scripted, tunnelling
+
+SECRET = base64.b64encode(b"user:p@ss")
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return certificate(tmp_path_factory.mktemp("certificates"), "127.0.0.1")
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+            monkeypatch.delenv(name)
+
+
+def test_a_certificate_that_is_believed(certified: Certificate) -> None:
+    with scripted(lambda heard: OK, certified.context) as server:
+        transport = Transport(Settings(ca=certified.ca))
+        for body in (b"x", BytesBody(b"x" * 700_000)):
+            assert transport.exchange(Request("PUT", server.url + "/k", {}, body)).body == b"ok"
+        assert server.connections == 1
+
+
+def test_a_folder_of_certificates(certified: Certificate, tmp_path: Path) -> None:
+    with scripted(lambda heard: OK, certified.context) as server:
+        with pytest.raises(Refused):
+            Transport(Settings(ca=str(tmp_path))).exchange(Request("PUT", server.url + "/k", {}, b"x"))
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_the_environment_may_name_certificates(
+    certified: Certificate, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, certified.ca)
+    with scripted(lambda heard: OK, certified.context) as server:
+        request = Request("PUT", server.url + "/k", {}, b"x")
+        assert Transport(Settings()).exchange(request).status == 200
+        with pytest.raises(Refused):
+            Transport(Settings(trust_env=False)).exchange(request)
+
+
+def test_nothing_goes_to_whom_nobody_vouches_for(certified: Certificate) -> None:
+    with scripted(lambda heard: OK, certified.context) as server:
+        with pytest.raises(Refused) as caught:
+            Transport(Settings()).exchange(Request("PUT", server.url + "/k", {}, b"x"))
+        assert caught.value.why == "access"
+        assert server.heard == []
+
+
+def test_nothing_goes_to_whom_a_certificate_does_not_name(tmp_path: Path) -> None:
+    other = certificate(tmp_path, "other.invalid")
+    with scripted(lambda heard: OK, other.context) as server:
+        with pytest.raises(Refused) as caught:
+            Transport(Settings(ca=other.ca)).exchange(Request("PUT", server.url + "/k", {}, b"x"))
+        assert caught.value.why == "access"
+        assert server.heard == []
+
+
+def test_certificates_that_are_not_there(certified: Certificate, tmp_path: Path) -> None:
+    with scripted(lambda heard: OK, certified.context) as server:
+        with pytest.raises(Refused):
+            Transport(Settings(ca=str(tmp_path / "none"))).exchange(Request("PUT", server.url + "/k", {}, b"x"))
+        client = Settings(ca=certified.ca, client_cert=str(tmp_path / "none"))
+        with pytest.raises(Refused):
+            Transport(client).exchange(Request("PUT", server.url + "/k", {}, b"x"))
+
+
+def ways(port: int, credentials: str = "") -> Iterator[tuple[Settings, dict[str, str]]]:
+    """Settings, and environments, that name a proxy."""
+    url = f"http://{credentials}127.0.0.1:{port}"
+    yield Settings(proxies={"all": url}), {}
+    yield Settings(proxies={"http": url}), {"http_proxy": "http://elsewhere.invalid"}
+    yield Settings(fallback_proxies={"all://127.0.0.1": url}), {}
+    yield Settings(), {"http_proxy": url}
+    yield Settings(), {"ALL_PROXY": url}
+
+
+@pytest.mark.parametrize("way", range(5))
+def test_plain_requests_are_handed_to_the_proxy(way: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(lambda heard: OK) as proxy:
+        settings, environment = list(ways(proxy.port, "user:p%40ss@"))[way]
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        transport = Transport(settings)
+        url = f"http://127.0.0.1:{closed_port()}/k"
+        assert transport.proxy_of(url) == f"http://127.0.0.1:{proxy.port}"
+        assert transport.exchange(Request("PUT", url, {}, b"x")).status == 200
+        assert proxy.heard[0].line == f"PUT {url} HTTP/1.1"
+        assert f"Proxy-Authorization: Basic {SECRET.decode()}" in proxy.heard[0].head
+        assert "p@ss" not in repr(settings)
+        assert "p%40ss" not in repr(settings)
+
+
+def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = f"http://127.0.0.1:{closed_port()}"
+    monkeypatch.setenv("http_proxy", dead)
+    with scripted(lambda heard: OK) as server:
+        request = Request("PUT", server.url + "/k", {}, b"x")
+        with pytest.raises(Busy):
+            Transport(Settings()).exchange(request)
+        assert Transport(Settings(trust_env=False)).exchange(request).status == 200
+        assert Transport(Settings(proxies={"http": ""})).exchange(request).status == 200
+        assert Transport(Settings(proxies={"no_proxy": "127.0.0.0/8"})).exchange(request).status == 200
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert Transport(Settings()).exchange(request).status == 200
+        with pytest.raises(Busy):  # what was given comes before the environment
+            Transport(Settings(proxies={"http": dead})).exchange(request)
+
+
+def test_a_proxy_that_wants_a_password_says_so() -> None:
+    answer = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm=x, nonce=y\r\nContent-Length: 0\r\n\r\n"
+    with scripted(lambda heard: answer) as proxy:
+        transport = Transport(Settings(proxies={"all": proxy.url}))
+        with pytest.raises(Refused) as caught:
+            transport.exchange(Request("PUT", "http://127.0.0.1:1/k", {}, b"x"))
+        assert caught.value.why == "access"
+        assert len(proxy.heard) == 1
+
+
+def test_a_tunnel_hides_all_from_the_proxy(certified: Certificate) -> None:
+    with scripted(lambda heard: OK, certified.context) as server, tunnelling(SECRET) as proxy:
+        given = {"https": f"http://user:p%40ss@127.0.0.1:{proxy.port}"}
+        transport = Transport(Settings(ca=certified.ca, proxies=given))
+        for _ in range(2):
+            answer = transport.exchange(Request("PUT", server.url + "/k", {"Authorization": "mine"}, b"x"))
+            assert (answer.status, answer.headers) == (200, {"content-length": "2"})
+        assert len(proxy.heard) == 1  # and the connection is used again
+        assert "mine" not in proxy.heard[0].head
+        assert SECRET.decode() not in server.heard[0].head
+
+
+@pytest.mark.parametrize("credentials", ["", "user:wrong@"])
+def test_a_tunnel_that_is_refused_has_carried_nothing(certified: Certificate, credentials: str) -> None:
+    with scripted(lambda heard: OK, certified.context) as server, tunnelling(SECRET) as proxy:
+        given = {"https": f"http://{credentials}127.0.0.1:{proxy.port}"}
+        transport = Transport(Settings(ca=certified.ca, proxies=given))
+        with pytest.raises(Refused) as caught:
+            transport.exchange(Request("PUT", server.url + "/k", {"Authorization": "mine"}, b"x"))
+        assert caught.value.why == "access"
+        assert server.heard == []
+
+
+def test_a_proxy_that_is_not_there_has_carried_nothing() -> None:
+    for scheme in ("http", "socks5h"):
+        transport = Transport(Settings(proxies={"all": f"{scheme}://127.0.0.1:{closed_port()}"}))
+        with pytest.raises(Busy):
+            transport.exchange(Request("PUT", "https://host.invalid/k", {}, b"x"))
+    with pytest.raises(Busy):
+        Transport(Settings(proxies={"all": "proxy.invalid"})).exchange(Request("PUT", "http://h.invalid/k", {}, b"x"))
