@@ -46,9 +46,9 @@ class Engine:
         self._bell.settimeout(0)
         self._ear_descriptor = self._ear.fileno()
         self._poll.register(self._ear_descriptor, select.POLLIN)
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._socket)
+        self._connections = connections
+        self._spoilt = False
+        self._multi = self._make_multi()
         self._thread = threading.Thread(target=self._run, name="storage-guard-wire", daemon=True)
         self._thread.start()
 
@@ -99,6 +99,12 @@ class Engine:
         except OSError:
             return  # it rings already, or nobody is there
 
+    def _make_multi(self) -> pycurl.CurlMulti:
+        multi = pycurl.CurlMulti()
+        multi.setopt(pycurl.M_MAXCONNECTS, self._connections)
+        multi.setopt(pycurl.M_SOCKETFUNCTION, self._socket)
+        return multi
+
     # From here on: in the thread.
 
     def _run(self) -> None:
@@ -134,6 +140,8 @@ class Engine:
             raise
         self._multi.remove_handle(curl)
         if isinstance(outcome, Signal):
+            # libcurl takes the connection for a good one, would use it for the next, and cannot be told otherwise.
+            self._spoilt = self._spoilt or code == pycurl.E_OK
             self._drop(handle)
             log.failed(pending.request, outcome, pending.started_s)
         else:
@@ -144,13 +152,20 @@ class Engine:
     def _start(self) -> bool:
         """Sends what waits, as long as there are connections. False if nothing was sent."""
         started = False
-        while self._waiting and (self._resting or self._unmade):
+        if self._spoilt and not self._flying:
+            self._multi.close()
+            self._multi = self._make_multi()
+            self._spoilt = False
+        while self._waiting and self._may_start():
             started = True
             self._launch(self._waiting.popleft())
         if self._kept_out and len(self._waiting) <= self._most_waiting // 4:
             with self._room:
                 self._room.notify_all()
         return started
+
+    def _may_start(self) -> bool:
+        return not self._spoilt and bool(self._resting or self._unmade)
 
     def _launch(self, pending: Pending) -> None:
         request = pending.request
@@ -159,7 +174,7 @@ class Engine:
             handle = self._resting.pop()
         else:
             self._unmade -= 1
-            handle = Handle(self._settings, self._routes.certificates)
+            handle = Handle(self._settings, self._routes.certificates, alone=False)
         refusal: Signal
         try:
             handle.load(request, self._routes.proxy_of(origin_of(request.url)), watched=False)
@@ -180,7 +195,7 @@ class Engine:
         self._unmade += 1
 
     def _wait(self) -> None:
-        self._sleeps = bool(self._resting or self._unmade)
+        self._sleeps = self._may_start()
         if (self._waiting and self._sleeps) or self._closing:
             self._sleeps = False
             return

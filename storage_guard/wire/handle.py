@@ -25,11 +25,13 @@ _LARGE_ANSWER_BYTES = 1024 * 1024
 
 
 class Handle:
-    """`certificates`: a file or a folder to believe; None is libcurl's own choice."""
+    """`certificates`: a file or a folder to believe; None is libcurl's own choice. `alone`: its connections are not
+    those of a multi handle, where another may use one before we look at it."""
 
-    def __init__(self, settings: Settings, certificates: str | None) -> None:
+    def __init__(self, settings: Settings, certificates: str | None, *, alone: bool) -> None:
         self.curl = curl = pycurl.Curl()
         self._settings = settings
+        self._alone = alone
         self._outgoing: Outgoing | None = None
         self._failure: BaseException | None = None
         self._size_bytes = 0
@@ -160,14 +162,14 @@ class Handle:
             return Lost(f"{about}: nothing says whether the answer came to its end", status=status)
         if body_bytes > (request.answer_bytes if fine else _ERROR_BYTES):
             return Lost(f"{about}: the answer has {body_bytes} bytes", status=status)
-        if self.curl.getinfo(pycurl.ACTIVESOCKET) >= 0:
+        if self._alone and self.curl.getinfo(pycurl.ACTIVESOCKET) >= 0:
             return None
-        # libcurl gave the connection up.
+        # libcurl gave the connection up, or nobody knows.
         sent_bytes = self.curl.getinfo(pycurl.SIZE_UPLOAD_T)
         if sent_bytes < self._size_bytes:
             if fine:
                 return Lost(f"{about}: a {status} came when {sent_bytes} bytes had been sent", status=status)
-        elif not head.closes:
+        elif self._alone and not head.closes:
             return Lost(f"{about}: more came than one answer", status=status)
         return None
 

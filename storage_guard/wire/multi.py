@@ -4,7 +4,8 @@
         pending = [loop.submit(Request("PUT", url, headers, data)) for ...]
         answers = [each.result() for each in pending]
 
-What `Transport` promises holds here too. For bodies that have to be read, and for answers that are large, take that.
+What `Transport` promises holds here too, but for one: of two answers that come at once the first is taken, and the
+connection closed. For bodies that have to be read, and for answers that are large, take `Transport`.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ class Settings:
     user_agent: str = DEFAULT_USER_AGENT
 
     pool_size: int = 128
-    """Connections that are kept for use again. While they are in use there may be more, one for each calling thread."""
+    """Connections that are kept for use again. While they are in use there may be more, one for each calling thread.
+    Each takes three descriptors."""
 
     keep_idle_s: float = 20.0
     """A connection that nobody used for so long is not used again: services close theirs silently after about 60 s."""

@@ -52,7 +52,7 @@ class Transport:
         started_s = log.start()
         handle = pool.take(origin)
         if handle is None:
-            handle = Handle(self._settings, self._routes.certificates)
+            handle = Handle(self._settings, self._routes.certificates, alone=True)
             pool.add(handle)
         code, text = pycurl.E_OK, ""
         try:

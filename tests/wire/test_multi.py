@@ -1,0 +1,289 @@
+"""Many small requests, side by side."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+
+from storage_guard.body import BytesBody
+from storage_guard.driver import Busy, Lost, Refused, Signal
+from storage_guard.testing.server import running
+from storage_guard.wire.messages import Answer, Request
+from storage_guard.wire.multi import Loop
+from storage_guard.wire.pending import Pending
+from storage_guard.wire.settings import Settings
+from unit.small_dialect import SmallDialect
+from wire.scripted import OK, Heard, certificate, closed_port, scripted
+
+
+def outcome(pending: Pending) -> Answer | Signal:
+    try:
+        return pending.result(30)
+    except Signal as exc:
+        return exc
+
+
+def test_each_request_gets_its_own_answer() -> None:
+    def script(heard: Heard) -> bytes:
+        told = heard.line.split()[1].encode() + heard.body
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(told) + told
+
+    with scripted(script) as server, Loop(Settings(), connections=4) as loop:
+        sent = [(f"/{k}", b"%d" % k * (k % 7)) for k in range(600)]
+        pending = [loop.submit(Request("PUT", server.url + path, {}, data)) for path, data in sent]
+        assert [each.result(30).body for each in pending] == [path.encode() + data for path, data in sent]
+        assert server.connections <= 4
+        assert all(each.done for each in pending)
+
+
+def test_kinds_of_requests_may_follow_each_other() -> None:
+    with running(SmallDialect()) as server, Loop(Settings(), connections=1) as loop:
+        kinds = [("PUT", b"x"), ("HEAD", None), ("GET", None), ("DELETE", None), ("PUT", b""), ("GET", None)]
+        pending = [loop.submit(Request(method, server.url + "/k", {}, data)) for method, data in kinds]
+        assert [each.result(30).body for each in pending] == [b"", b"", b"x", b"", b"", b""]
+        assert server.connections == 1
+
+
+def test_no_more_than_so_many_are_under_way_and_who_submits_too_many_waits() -> None:
+    most, under_way = 0, 0
+    lock, go_on, full = threading.Lock(), threading.Event(), threading.Event()
+
+    def script(_heard: Heard) -> bytes:
+        nonlocal most, under_way
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+            if under_way == 3:
+                full.set()
+        go_on.wait(20)
+        with lock:
+            under_way -= 1
+        return OK
+
+    with scripted(script) as server, Loop(Settings(), connections=3) as loop:
+        pending: list[Pending] = []
+
+        def submit() -> None:
+            pending.extend(loop.submit(Request("PUT", server.url + "/k", {}, b"x")) for _ in range(500))
+
+        submitter = threading.Thread(target=submit)
+        submitter.start()
+        assert full.wait(10)
+        submitter.join(0.3)
+        assert submitter.is_alive()
+        go_on.set()
+        submitter.join(20)
+        assert [each.result(30).status for each in pending] == [200] * 500
+    assert most == 3
+
+
+def test_a_request_on_a_reused_connection_that_dies_is_sent_once() -> None:
+    def script(heard: Heard) -> bytes | None:
+        return None if (heard.connection, heard.number) == (1, 2) else OK
+
+    with scripted(script) as server, Loop(Settings(), connections=1) as loop:
+        for body in (b"x", b"", None):
+            before, server.connections = len(server.heard), 0
+            pending = [loop.submit(Request("PUT", server.url + "/k", {}, body)) for _ in range(3)]
+            found = [type(outcome(each)) for each in pending]
+            if body == b"x":
+                assert found == [Answer, Lost, Answer]
+            assert len(server.heard) - before == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 200 OK\r\nETag: 1\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", b"hello"],
+)
+def test_an_answer_that_cannot_be_understood_is_none_and_few_others_suffer(answer: bytes) -> None:
+    def script(heard: Heard) -> bytes | None:
+        if heard.body != b"bad":
+            return OK
+        heard.sock.sendall(answer)
+        return None
+
+    with scripted(script) as server, Loop(Settings(), connections=4) as loop:
+        bodies = [b"bad" if k % 10 == 0 else b"good" for k in range(40)]
+        pending = [loop.submit(Request("PUT", f"{server.url}/{k}", {}, data)) for k, data in enumerate(bodies)]
+        found = [(data, type(outcome(each))) for data, each in zip(bodies, pending, strict=True)]
+        assert all(kind is Lost for data, kind in found if data == b"bad")
+        # Of those that were given the same connection before it was known to be bad, one for each.
+        assert sum(kind is Answer for data, kind in found if data == b"good") >= 32
+        assert len(server.heard) == len({heard.line for heard in server.heard})
+
+
+def test_a_second_answer_is_nobodys() -> None:
+    answers = OK + OK.replace(b"200", b"409")
+    with scripted(lambda heard: answers if heard.body == b"two" else OK) as server, Loop(Settings()) as loop:
+        bodies = [b"two" if k % 3 == 0 else b"one" for k in range(60)]
+        pending = [loop.submit(Request("PUT", server.url + "/k", {}, data)) for data in bodies]
+        assert [each.result(30).status for each in pending] == [200] * 60
+
+
+def test_what_was_not_sent_is_told_apart(tmp_path: Path) -> None:
+    made = certificate(tmp_path, "127.0.0.1")
+    with scripted(lambda heard: OK, made.context) as server, Loop(Settings()) as loop:
+        dead = f"http://127.0.0.1:{closed_port()}/k"
+        kinds: list[tuple[str, dict[str, str], type[Signal]]] = [
+            *((dead, {}, Busy), ("http://nobody.invalid/", {}, Busy), (server.url + "/k", {}, Refused)),
+            *(("ftp://h/", {}, Refused), (dead, {"X": "a\r\nY: b"}, Refused)),
+        ]
+        for url, headers, kind in kinds:
+            pending = loop.submit(Request("PUT", url, headers, b"x"))
+            with pytest.raises(kind):
+                pending.result(30)
+        assert server.heard == []
+        with Loop(Settings(ca=made.ca)) as believing:
+            assert believing.submit(Request("PUT", server.url + "/k", {}, b"x")).result(30).status == 200
+
+
+def test_a_body_that_has_to_be_read_is_for_others() -> None:
+    with Loop(Settings()) as loop, pytest.raises(TypeError):
+        loop.submit(Request("PUT", "http://h/", {}, BytesBody(b"x")))
+
+
+def test_who_is_told_hears_it_once_and_may_submit_more(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[int] = []
+    done = threading.Event()
+
+    with scripted(lambda heard: OK) as server, Loop(Settings(), connections=2) as loop:
+        request = Request("PUT", server.url + "/k", {}, b"x")
+
+        def then(pending: Pending) -> None:
+            told.append(pending.result(0).status)
+            if len(told) < 300:
+                loop.submit(request, then)
+            else:
+                done.set()
+                raise ValueError("mine")
+
+        loop.submit(request, then)
+        assert done.wait(30)
+        assert loop.submit(request).result(30).status == 200
+    assert told == [200] * 300
+    assert "ValueError: mine" in caplog.text
+
+
+def test_a_loop_that_is_closed_leaves_nobody_waiting_and_nothing_behind() -> None:
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    arrived, over = threading.Event(), threading.Event()
+
+    def script(_heard: Heard) -> None:
+        arrived.set()
+        over.wait(20)
+
+    with scripted(script) as server:
+        loop = Loop(Settings(), connections=1)
+        request = Request("PUT", server.url + "/k", {}, b"x")
+        pending = [loop.submit(request) for _ in range(3)]
+        assert arrived.wait(10)
+        with pytest.raises(TimeoutError):
+            pending[0].result(0.01)
+        loop.close()
+        loop.close()
+        assert [type(outcome(each)) for each in pending] == [Lost, Busy, Busy]
+        with pytest.raises(RuntimeError):
+            loop.submit(request)
+        over.set()
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("storage-guard")] == []
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_loop_without_work_rests() -> None:
+    with scripted(lambda heard: OK) as server, Loop(Settings()) as loop:
+        loop.submit(Request("PUT", server.url + "/k", {}, b"x")).result(30)
+        used_s = time.process_time()
+        threading.Event().wait(0.5)
+        assert time.process_time() - used_s < 0.25  # of this process; a loop that turns takes all of it
+
+
+def test_silence_ends_a_request() -> None:
+    over = threading.Event()
+
+    def script(_heard: Heard) -> None:
+        over.wait(20)
+
+    with scripted(script) as server, Loop(Settings(idle_timeout_s=1)) as loop:
+        assert isinstance(outcome(loop.submit(Request("GET", server.url + "/k", {}))), Lost)
+        over.set()
+
+
+def test_an_interruption_reaches_who_waits() -> None:
+    arrived, over = threading.Event(), threading.Event()
+
+    def script(_heard: Heard) -> None:
+        arrived.set()
+        over.wait(20)
+
+    def interrupt() -> None:
+        arrived.wait(10)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with scripted(script) as server, Loop(Settings()) as loop:
+        helper = threading.Thread(target=interrupt)
+        helper.start()
+        pending = loop.submit(Request("PUT", server.url + "/k", {}, b"x"))
+        with pytest.raises(KeyboardInterrupt):
+            pending.result(20)
+        helper.join()
+        over.set()
+
+
+def test_a_child_has_a_loop_of_its_own_and_knows_nothing_of_its_parents_requests() -> None:
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def script(heard: Heard) -> bytes:
+        if heard.body == b"parent":
+            arrived.set()
+            go_on.wait(20)
+        return OK
+
+    with scripted(script) as server, Loop(Settings(), connections=1) as loop:
+        theirs = [loop.submit(Request("PUT", server.url + "/k", {}, b"parent")) for _ in range(2)]
+        assert arrived.wait(10)
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                assert [type(outcome(each)) for each in theirs] == [Lost, Lost]
+                assert loop.submit(Request("PUT", server.url + "/k", {}, b"child")).result(10).status == 200
+                loop.close()
+                code = 0
+            except BaseException:  # noqa: BLE001 - the child ends here
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        go_on.set()
+        assert [each.result(30).status for each in theirs] == [200, 200]
+
+
+def test_threads_may_share_a_loop() -> None:
+    with running(SmallDialect()) as server, Loop(Settings(), connections=8) as loop:
+        statuses: list[int] = []
+
+        def work(thread: int) -> None:
+            for k in range(100):
+                pending = loop.submit(Request("PUT", f"{server.url}/{thread}-{k}", {}, b"x"))
+                statuses.append(pending.result(30).status)
+
+        threads = [threading.Thread(target=work, args=(thread,)) for thread in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert statuses == [200] * 1600
+        assert server.connections <= 8
+
+
+def test_a_loop_of_no_connections_is_none() -> None:
+    with pytest.raises(ValueError, match="connections"):
+        Loop(Settings(), connections=0)
