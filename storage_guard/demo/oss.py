@@ -74,9 +74,11 @@ def cut_to_a_rival(service: Service, store: Store, sample: Sample, account: Acco
 
 
 def in_parts(service: Service, store: Store, sample: Sample, account: Account) -> None:
-    """The server says of a part that other bytes arrived: nothing is published. Then all goes well, and is compared."""
+    """Of one part the server says every time that other bytes arrived: nothing is published. Then it says so once: that
+    part is sent again, and the whole is compared."""
     key = f"parts/{sample.number}"
-    with service.struck(Cue(altered(_with_another_crc), member="put_part"), account), service.watched(account):
+    damaged = Cue(altered(_with_another_crc), member="put_part", times=1000)
+    with service.struck(damaged, account), service.watched(account):
         try:
             receipt = store.create(key, sample.path)
         except ChecksumMismatch as exc:
@@ -85,12 +87,13 @@ def in_parts(service: Service, store: Store, sample: Sample, account: Account) -
             account.broke(f"other bytes arrived, and the write was said to be {receipt.outcome}")
     nothing_is_visible(store, key, set(), account)
     account.must(not list(store.uploads()), "an upload was left open")
-    with service.watched(account) as asked:
+    damaged = Cue(altered(_with_another_crc), member="put_part")
+    with service.struck(damaged, account), service.watched(account) as asked:
         receipt = store.create(key, sample.path)
     crc = receipt.checksum.value if receipt.checksum else None
     account.saw(f"{receipt.parts} parts, CRC-64 {crc}, compared by the {receipt.verified_by}")
     account.must(receipt.parts > 1, "it was not sent in parts")
-    account.must(asked.count("put_part") == receipt.parts, "a part was sent twice, or not at all")
+    account.must(asked.count("put_part") == receipt.parts + 1, "not one part more was sent than there are")
     account.must(receipt.verified_by == "client", "nobody says that the checksums were compared")
     seen, info = look(store, key), store.head(key)
     account.saw(f"at the key: {seen or 'nothing'}")

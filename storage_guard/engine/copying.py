@@ -208,6 +208,12 @@ class _Checked(Creation):
                 return Answer.REFUSED
         return answer
 
+    def sent_digest(self) -> tuple[int, int] | None:
+        original = self._original
+        if original is None or original.crc is None:
+            return super().sent_digest()
+        return original.info.size_bytes, original.crc
+
     def _checksum(self, part: Part) -> Checksum | None:
         """What the store says of what it has, which is worth more than what was read here."""
         if part.checksum is not None and part.checksum.algorithm == "crc64xz":

@@ -275,6 +275,8 @@ class Creation(Resolver):
         self.seen = info
         # Behind a lost finish a 200 may be a replay, and is asked about.
         self.direct = not (self._multipart and self.write is not None and self.write.suspect)
+        if self.direct and self.is_damaged(info):
+            raise signals.Damaged(f"the store answers {info.size_bytes} bytes and {info.checksum}")
 
     def _open_upload(self) -> str:
         if self.upload_id is None:

@@ -157,11 +157,12 @@ class Resolver(ABC):
         whose = self.target.whose(self.seen)
         if whose is Answer.FORBIDDEN and self.write is not None and self.write.sole:
             return Answer.THEIRS  # it cannot tell us whose it is, but the refusal does
-        if whose is Answer.OURS and not self.target.named and self._is_damaged(self.seen):
+        if whose is Answer.OURS and not self.target.named and self.is_damaged(self.seen):
             return Answer.DAMAGED  # under a caller's id other bytes are another's, and are compared
         return whose
 
-    def _is_damaged(self, seen: ObjectInfo | None) -> bool:
+    def is_damaged(self, seen: ObjectInfo | None) -> bool:
+        """Whether an object that is ours is known to have other bytes than were sent."""
         sent = self.sent_digest()
         if seen is None or sent is None:
             return False

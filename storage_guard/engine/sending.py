@@ -21,6 +21,7 @@ from storage_guard.retry import Patience
 Progress = Callable[[int, int | None], None]
 Look = Callable[[], Glance]
 
+_CORRUPT_TRIES = 3  # a line damages a part now and then; what damages it every time will not stop
 _LOOK_EVERY_S = 10.0  # for how long a rival that has the key already can make us send in vain
 
 
@@ -226,6 +227,7 @@ class Sending:
         """In any thread: send one part until the store has it."""
         patience = self._patience.beside()
         stopped = None if self._inline else lambda: self._lanes.stopping
+        corrupt = 0
         while True:
             sent_s = self._clock.now_s()
             try:
@@ -240,13 +242,14 @@ class Sending:
                 answer = answers.answer_for(signal)
                 if isinstance(signal, signals.Busy):
                     self._lanes.busy(sent_s)
-                if answer in (Answer.LOST, Answer.BUSY, Answer.CONFLICT):  # a part may be sent again
-                    if patience.wait(answers.asked_s(signal), stopped=stopped):
-                        continue
-                    answer = Answer.REFUSED
-                elif answer not in (Answer.GONE, Answer.GONE_SOLE):
-                    answer = Answer.REFUSED
-                raise PartFailed(answer, signal) from signal
+                again = answer in (Answer.LOST, Answer.BUSY, Answer.CONFLICT)
+                if isinstance(signal, signals.Corrupt):
+                    corrupt += 1
+                    again = corrupt < _CORRUPT_TRIES
+                if again and patience.wait(answers.asked_s(signal), stopped=stopped):
+                    continue
+                gone = answer in (Answer.GONE, Answer.GONE_SOLE)
+                raise PartFailed(answer if gone else Answer.REFUSED, signal) from signal
 
     def _watch(self, number: int, done_bytes: int) -> None:
         if self._lanes.stopping:

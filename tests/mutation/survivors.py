@@ -9,7 +9,6 @@ SURVIVORS: dict[str, dict[str, str]] = {
     "concurrency": {
         "Concurrency.__init__: 0.0: 1.0": "a byte a second is no more than nothing",
         "Concurrency.__init__: 0: 1": "rounds are counted anew when a climb ends, and it begins with one",
-        "Concurrency.__init__: 0: 1 (3)": "one byte more in the first round",
     },
     "outcome": {
         "Write: False: True": "`named`: `start` and `resume` always say it",

@@ -125,8 +125,14 @@ def test_what_the_store_has_already_is_not_sent() -> None:
 @pytest.mark.parametrize("in_flight", [None, 1])
 @pytest.mark.parametrize(
     "again",
-    [signals.Lost(), signals.Busy(), signals.Conflict(restart=False), signals.Conflict(restart=True)],
-    ids=["lost", "busy", "conflict", "restart"],
+    [
+        signals.Lost(),
+        signals.Busy(),
+        signals.Corrupt(),
+        signals.Conflict(restart=False),
+        signals.Conflict(restart=True),
+    ],
+    ids=["lost", "busy", "corrupt", "conflict", "restart"],
 )
 def test_a_part_that_got_lost_is_sent_again_and_no_other(again: signals.Signal, in_flight: int | None) -> None:
     scene = Scene(4, {2: [again, again]}, bounds=Bounds(in_flight))
@@ -156,7 +162,6 @@ def test_a_part_that_never_arrives_ends_it_when_the_store_has_done_nothing_for_s
     ("no", "answer"),
     [
         (signals.Refused(why="access"), Answer.REFUSED),
-        (signals.Corrupt(), Answer.REFUSED),
         (signals.Gone(), Answer.GONE),
         (signals.Gone(sole=True), Answer.GONE_SOLE),
         (signals.Exists(sole=True), Answer.REFUSED),
@@ -169,6 +174,15 @@ def test_a_clear_no_ends_it_and_no_other_part_begins(no: signals.Signal, answer:
     assert scene.sending.trouble is no
     assert len(scene.store.asked) <= (2 if in_flight else 32)
     assert 2 not in scene.sending.parts
+
+
+@pytest.mark.parametrize("in_flight", [None, 1])
+def test_a_part_that_is_damaged_every_time_ends_it(in_flight: int | None) -> None:
+    corrupt = signals.Corrupt("other bytes")
+    scene = Scene(3, {2: [corrupt, signals.Lost(), corrupt, corrupt, corrupt]}, bounds=Bounds(in_flight))
+    assert scene.send() is Answer.REFUSED
+    assert scene.sending.trouble is corrupt
+    assert scene.store.asked.count(2) == 4
 
 
 def test_what_a_driver_raises_against_the_rules_passes_through_and_leaves_nothing_under_way() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from storage_guard import (
     ChecksumMismatch,
+    ObjectDamaged,
     ObjectExists,
     ObjectInfo,
     ObjectNotFound,
@@ -25,7 +26,7 @@ from storage_guard import (
 from storage_guard.driver import Body, Location, ObjectRef, Part, PartSlot, WriteMeta
 from storage_guard.engine import remote
 from storage_guard.memory import MemoryDriver
-from storage_guard.testing import LOST_AFTER, REFUSED, BytesBody, Fault, Member, Request, race
+from storage_guard.testing import LOST_AFTER, REFUSED, BytesBody, Fault, FaultyDriver, Member, Request, race
 from storage_guard_local import LocalDriver
 from unit.copies.copy_ends import (
     FROM_BYTES,
@@ -376,6 +377,27 @@ def test_parts_that_the_service_copies_wrongly_are_never_published() -> None:
         target.copy((source, "k"), "copy")
     assert target.head("copy") is None
     assert list(target.driver.scan_uploads("")) == []
+
+
+@pytest.mark.parametrize("size_bytes", [1000, 50_000])
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_the_service_copied_wrongly_by_itself_is_never_called_created(size_bytes: int, lost: bool) -> None:
+    class Target(Rotten):
+        def copy_new(self, source: ObjectRef, key: str, meta: WriteMeta, /) -> ObjectInfo:
+            data = self._source(source).data
+            return super().put_new(key, BytesBody(data[:-1] + b"?"), meta)
+
+        def copy_part(self, key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int, /) -> Part:
+            data = self._source(source).data[start : start + slot.size_bytes]
+            return self.put_part(key, upload_id, slot, BytesBody(data[:-1] + b"?"))
+
+    source = store_of(MemoryDriver(limits=LIMITS))
+    source.create("k", data_of(size_bytes))
+    driver = FaultyDriver(Target(rotten_from=0, parts_without_checksum=True))
+    for member in ("copy_new", "finish_new"):
+        driver.plan(member, [LOST_AFTER if lost else None])
+    with pytest.raises(ObjectDamaged, match="remove it"):
+        store_of(driver).copy((source, "k"), "copy")
 
 
 def test_a_store_that_says_no_checksums_of_parts_is_served_by_those_of_what_was_read() -> None:
