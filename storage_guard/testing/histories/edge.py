@@ -89,19 +89,20 @@ class StoreEnd(FaultyDriver):
 
     @contextmanager
     def _touching(self, what: What, key: str, upload_id: str) -> Generator[None]:
-        began = self._journal.tick()
+        began, number = self._journal.tick(), self.number
         try:
             yield
         except Definite:
             if what != "abort":
-                self._touched(what, key, upload_id, began)
+                self._touched(what, key, upload_id, began, number)
             raise
         else:
-            self._touched(what, key, upload_id, began)
+            self._touched(what, key, upload_id, began, number)
 
-    def _touched(self, what: What, key: str, upload_id: str, began: int, *, lasting: bool = False) -> None:
+    def _touched(self, what: What, key: str, upload_id: str, began: int, number: int, *, lasting: bool = False) -> None:
+        """`number`: what was done when the request began; of a file that was dropped some are answered later."""
         late = getattr(self._delivering, "number", None)
-        number = self.number if late is None else late
+        number = number if late is None else late
         ended = self._journal.tick()
         self._journal.touched(Touch(what, upload_id, key, number, began, ended, late=late is not None, lasting=lasting))
 
@@ -128,9 +129,9 @@ class StoreEnd(FaultyDriver):
             super().remove(key, etag)
 
     def begin(self, key: str, meta: WriteMeta, /) -> str:
-        began = self._journal.tick()
+        began, number = self._journal.tick(), self.number
         upload_id = super().begin(key, meta)
-        self._touched("begin", key, upload_id, began, lasting=meta.lasting)
+        self._touched("begin", key, upload_id, began, number, lasting=meta.lasting)
         return upload_id
 
     def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:

@@ -38,11 +38,13 @@ def play(
     make_store: MakeStore = Store,
     fresh_listings: bool = False,
     freely: bool = False,
+    calm: Callable[[], None] | None = None,
 ) -> Played:
     """Play a script below a prefix of its own, deliver what is late, settle every ticket, and look at every key.
 
     One client's requests reach the store at a time, in the order that the script's turns or its seed say; `freely`
-    the clients are threads that nobody holds back.
+    the clients are threads that nobody holds back. `calm()` is called when the clients have done everything: from
+    then on nothing goes wrong any more that went wrong beyond the driver, and nothing is under way there.
     """
     record = Record(f"h{script.seed}-{secrets.token_hex(6)}")
     drivers = [make_driver()]
@@ -59,6 +61,8 @@ def play(
                     raise result
         elif players:
             _take_turns(script, players, record)
+        if calm is not None:
+            calm()
         finish(
             script, players, record, player("end", script=replace(script, faults={}), driver=drivers[0], freely=freely)
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -119,13 +119,18 @@ class KeyHistory:
 
 def source_lives(history: History, write: Call) -> dict[bytes, list[Act]]:
     """The objects that were at the source of a copy before it ended, by their bytes. One that was certainly removed
-    before it began is none of them."""
+    before it began is none of them; where etags are made of the bytes, several have one, and order tells them apart."""
     source = write.asked.source
     contents = {call.number: call.asked.content for call in history.calls}
-    over = {act.etag for act in history.acts if act.key == source and act.kind == "remove" and act.ended < write.began}
+    landed = [act for act in history.acts if act.key == source and act.kind == "land"]
+    over = [act for act in history.acts if act.key == source and act.kind == "remove" and act.ended < write.began]
+    twins = Counter(act.etag for act in landed)
     lives: dict[bytes, list[Act]] = {}
-    for act in history.acts:
-        if act.key != source or act.kind != "land" or act.began > write.ended or (act.etag and act.etag in over):
+    for act in landed:
+        removed = act.etag and any(
+            gone.etag == act.etag and (twins[act.etag] == 1 or act.ended <= gone.began) for gone in over
+        )
+        if act.began > write.ended or removed:
             continue
         name = act.content or contents.get(act.number)
         if name is not None:
