@@ -80,7 +80,7 @@ class Engine:
         self._closing = True
         for pending in [*self._waiting, *(pending for _, pending in self._flying.values())]:
             if not pending.done:
-                pending.settle(Lost("the process was forked while this request was its parent's"))
+                pending.abandon(Lost("the process was forked while this request was its parent's"))
 
     def _wait_for_room(self) -> None:
         # Nobody is let in before most have gone: a switch between threads costs as much as a request.

@@ -13,7 +13,7 @@ def whole(body: Body) -> bytes:
     pieces: list[bytes] = []
     found_bytes = 0
     for window in body.windows():
-        found_bytes += len(window)
+        found_bytes += window.nbytes
         if found_bytes > size_bytes:
             raise wrong_size(found_bytes, size_bytes, "at least ")
         pieces.append(bytes(window))
@@ -53,7 +53,7 @@ class Outgoing:
         window = next(self._windows, None)
         if window is None:
             raise wrong_size(self._taken_bytes, self.size_bytes)
-        self._taken_bytes += len(window)
+        self._taken_bytes += window.nbytes
         if self._taken_bytes < self.size_bytes:
             return window
         if self._taken_bytes == self.size_bytes:
@@ -61,7 +61,7 @@ class Outgoing:
             more = next(self._windows, None)
             if more is None:
                 return held
-            self._taken_bytes += len(more)
+            self._taken_bytes += more.nbytes
         raise wrong_size(self._taken_bytes, self.size_bytes, "at least ")
 
     def close(self) -> None:

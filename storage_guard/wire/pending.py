@@ -44,11 +44,15 @@ class Pending:
 
     def settle(self, outcome: Answer | Signal) -> None:
         """For whoever carries the request: once."""
-        self._outcome = outcome
-        self._lock.release()
+        self.abandon(outcome)
         if self._then is not None:
             try:
                 self._then(self)
             except Exception:
                 # The requests of others are under way in this thread.
                 _logger.exception("what was to be done with the answer of %r failed", self.request)
+
+    def abandon(self, outcome: Signal | Answer) -> None:
+        """The same, but `then` is not called: in a child, who submitted is the parent."""
+        self._outcome = outcome
+        self._lock.release()

@@ -17,14 +17,14 @@ class Settings:
     """For the name, the connection, a proxy's tunnel and TLS together. Nothing has been sent until then."""
 
     idle_timeout_s: float = 60.0
-    """An exchange is given up when no byte of its bodies has moved, either way, for so long. Small exchanges count in
-    whole seconds, rounded up. What a body takes to be read does not count."""
+    """An exchange is given up when no byte of its bodies has moved, either way, for so long. For what is small it is
+    libcurl's measure: whole seconds, rounded up, and up to six more. What a body takes to be read does not count."""
 
     total_timeout_s: float | None = None
     """For an exchange from its beginning to its end, the reading of its body included. None: no bound."""
 
     proxies: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """URLs of proxies by "https://host", "https", "all://host" or "all", the first that is there; "" or None-like for
+    """URLs of proxies by "https://host", "https", "all://host" or "all", the first that is there; "" is
     none. They come before those of the environment. "no_proxy" names hosts to go to directly, instead of the
     environment's."""
 

@@ -247,13 +247,16 @@ def test_a_child_has_a_loop_of_its_own_and_knows_nothing_of_its_parents_requests
         return OK
 
     with scripted(script) as server, Loop(Settings(), connections=1) as loop:
-        theirs = [loop.submit(Request("PUT", server.url + "/k", {}, b"parent")) for _ in range(2)]
+        told: list[int] = []
+        request = Request("PUT", server.url + "/k", {}, b"parent")
+        theirs = [loop.submit(request, lambda _: told.append(os.getpid())) for _ in range(2)]
         assert arrived.wait(10)
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
                 assert [type(outcome(each)) for each in theirs] == [Lost, Lost]
+                assert told == []
                 assert loop.submit(Request("PUT", server.url + "/k", {}, b"child")).result(10).status == 200
                 loop.close()
                 code = 0
@@ -264,6 +267,7 @@ def test_a_child_has_a_loop_of_its_own_and_knows_nothing_of_its_parents_requests
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         go_on.set()
         assert [each.result(30).status for each in theirs] == [200, 200]
+    assert told == [os.getpid()] * 2
 
 
 def test_threads_may_share_a_loop() -> None:

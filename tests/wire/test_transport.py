@@ -205,3 +205,28 @@ def test_nothing_is_logged_unless_somebody_listens(caplog: pytest.LogCaptureFixt
     with scripted(ok) as server:
         Transport(Settings()).exchange(Request("GET", server.url + "/k", {}))
     assert caplog.records == []
+
+
+def test_a_body_may_be_read_over_the_same_transport() -> None:
+    there = b"0123456789" * 100_000
+
+    def script(heard: Heard) -> bytes:
+        if heard.line.startswith("PUT"):
+            return OK
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(there) + there
+
+    with scripted(script) as server:
+        transport = Transport(Settings())
+
+        class Remote(Body):
+            @property
+            def size_bytes(self) -> int:
+                return 2 * len(there)
+
+            def windows(self) -> Iterator[memoryview]:
+                for _ in range(2):
+                    got = transport.exchange(Request("GET", server.url + "/k", {})).body
+                    yield from BytesBody(got).windows()
+
+        assert transport.exchange(Request("PUT", server.url + "/k", {}, Remote())).status == 200
+        assert [heard.body for heard in server.heard if heard.body] == [there * 2]
