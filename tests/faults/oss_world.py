@@ -308,7 +308,7 @@ def world(*, checked_first: CheckedFirst = "upload", cues: Cues | None = None) -
         found.hasty.close()
 
 
-def side_by_side(jobs: Sequence[Callable[[], None]], threads: int = 8) -> None:
+def side_by_side(jobs: Sequence[Callable[[], None]], threads: int = 24) -> None:
     """Does them all; what the first one that failed raised is raised here."""
     left, lock, failures = iter(jobs), threading.Lock(), list[BaseException]()
 
