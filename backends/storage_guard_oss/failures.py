@@ -29,12 +29,11 @@ from storage_guard_oss.message import CREATES, Answer, Operation, Route
 
 MOST_WAIT_S = 3600.0
 
-# http-status-code-503: the request was turned away at the door. ServiceUnavailable is there for a full thread pool.
+# http-status-code-503: the request was turned away at the door. Of ServiceUnavailable the page does not say so.
 _THROTTLED = frozenset(
     (
         *("ActiveRequestLimitExceeded", "CpuLimitExceeded", "DownloadTrafficRateLimitExceeded"),
-        *("MetaOperationQpsLimitExceeded", "ServiceUnavailable"),
-        *("TotalQpsLimitExceeded", "UploadTrafficRateLimitExceeded"),
+        *("MetaOperationQpsLimitExceeded", "TotalQpsLimitExceeded", "UploadTrafficRateLimitExceeded"),
     )
 )
 

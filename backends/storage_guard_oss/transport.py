@@ -13,8 +13,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.client import HTTPException
-from typing import Any
+from http.client import HTTPException, HTTPResponse, IncompleteRead
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import urllib3
@@ -73,7 +73,40 @@ class _Sending(threading.local):
 _sending = _Sending()
 
 
+class _Lines:
+    """The lines of an answer's head, and whether one of them came without its end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.torn = False
+
+    def readline(self, limit: int = -1, /) -> bytes:
+        line = self.file.readline(limit)
+        self.torn = self.torn or not line.endswith(b"\n")
+        return line
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class _WholeHead(HTTPResponse):
+    """http.client takes the end of a stream for the end of a head: half an etag, half a write id."""
+
+    def begin(self) -> None:
+        lines = _Lines(self.fp)
+        self.fp: Any = lines
+        try:
+            super().begin()
+        finally:
+            if self.fp is lines:
+                self.fp = lines.file
+        if lines.torn:
+            raise IncompleteRead(b"")
+
+
 class _Plain(HTTPConnection):
+    response_class = _WholeHead
+
     def connect(self) -> None:
         try:
             super().connect()
@@ -88,6 +121,8 @@ class _Plain(HTTPConnection):
 
 
 class _Secure(HTTPSConnection):
+    response_class = _WholeHead
+
     def connect(self) -> None:
         try:
             super().connect()

@@ -20,7 +20,7 @@ MIX = Mix(fault_rates=(0.0,))  # at the drivers' edge
 _RELEASE_RATE = 0.2
 _LATE_WEIGHT = 0.3  # each costs somebody the time of an answer
 _TURNED_AWAY = (
-    Kind("did not act, throttled", lambda _: refused(503, "ServiceUnavailable")),
+    Kind("did not act, throttled", lambda _: refused(503, "TotalQpsLimitExceeded")),
     Kind("did not act, and said AccessDenied", lambda _: refused(403, "AccessDenied")),
     Kind("did not act, and said StaleFile", lambda _: refused(409, "StaleFile"), members=("put_new", "finish_new")),
 )

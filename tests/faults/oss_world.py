@@ -185,6 +185,7 @@ KINDS: Sequence[Kind] = (
     ACTED,
     Kind("acted, then closed", lambda _: cut_after_acting(reset=False)),
     Kind("acted, then reset midway through the answer", lambda _: cut_in_answer()),
+    Kind("acted, then closed midway through the answer", lambda _: cut_in_answer(reset=False)),
     Kind("acted, and said 500", lambda _: refused_after_acting(500, "InternalError")),
     Kind("acted, and said 503", lambda _: refused_after_acting(503, "InternalError")),
     Kind("acted, and a gateway answered", lambda _: altered(_by_a_gateway)),

@@ -273,7 +273,7 @@ def test_a_redirect_is_not_followed(world: Served, status: int) -> None:
 def test_a_throttled_request_is_busy(world: Served) -> None:
     driver = world.driver()
     for way in ways(driver):
-        world.cues.add(Cue(refused(503, "ServiceUnavailable"), member=way.member))
+        world.cues.add(Cue(refused(503, "TotalQpsLimitExceeded"), member=way.member))
         with pytest.raises(Busy):
             way.create()
         assert driver.head("k") is None

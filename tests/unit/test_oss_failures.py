@@ -114,7 +114,6 @@ def test_a_412_is_a_change_only_where_something_was_pinned() -> None:
         "ActiveRequestLimitExceeded",
         "DownloadTrafficRateLimitExceeded",
         "MetaOperationQpsLimitExceeded",
-        "ServiceUnavailable",
         "TotalQpsLimitExceeded",
         "UploadTrafficRateLimitExceeded",
     ],
@@ -125,6 +124,7 @@ def test_only_a_named_throttle_is_busy(code: str) -> None:
         assert isinstance(found, Busy)
         assert found.retry_after_s == 0.0
         assert type(signal(operation, 503, "Unheard")) is Lost
+        assert type(signal(operation, 503, "ServiceUnavailable")) is Lost
         assert type(signal_of(operation, answer(503, b"<html>"), Route(sole=True), "x")) is Lost
 
 

@@ -23,6 +23,10 @@ from unit.small_dialect import SmallDialect
 from wire.scripted import OK, Heard, certificate, closed_port, scripted
 
 
+# Python 3.12 warns whoever forks among threads, which is what this is about.
+FORKS = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
+
 def outcome(pending: Pending) -> Answer | Signal:
     try:
         return pending.result(30)
@@ -237,6 +241,7 @@ def test_an_interruption_reaches_who_waits() -> None:
         over.set()
 
 
+@FORKS
 def test_a_child_has_a_loop_of_its_own_and_knows_nothing_of_its_parents_requests() -> None:
     arrived, go_on = threading.Event(), threading.Event()
 

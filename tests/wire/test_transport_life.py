@@ -24,6 +24,10 @@ from unit.small_dialect import SmallDialect
 from wire.scripted import OK, Certificate, Heard, certificate, closed_port, scripted
 
 
+# Python 3.12 warns whoever forks among threads, which is what this is about.
+FORKS = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
+
 @pytest.fixture(scope="module")
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return certificate(tmp_path_factory.mktemp("certificates"), "127.0.0.1")
@@ -163,6 +167,7 @@ def test_an_interruption_is_noticed_while_the_service_is_silent(body: bytes | No
         assert len(server.heard) == 1
 
 
+@FORKS
 def test_a_child_has_connections_of_its_own() -> None:
     with scripted(lambda heard: OK) as server:
         transport = Transport(Settings())
@@ -179,6 +184,7 @@ def test_a_child_has_connections_of_its_own() -> None:
         assert [heard.connection for heard in server.heard] == [1, 2, 2, 1]
 
 
+@FORKS
 def test_a_child_that_lets_go_of_all_says_no_goodbye(certified: Certificate) -> None:
     with scripted(lambda heard: OK, certified.context) as server:
         transports = [Transport(Settings(ca=certified.ca))]
@@ -194,6 +200,7 @@ def test_a_child_that_lets_go_of_all_says_no_goodbye(certified: Certificate) -> 
         assert server.connections == 1
 
 
+@FORKS
 def test_a_child_does_not_wait_for_a_thread_that_it_does_not_have() -> None:
     arrived, go_on = threading.Event(), threading.Event()
 
