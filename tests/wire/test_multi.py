@@ -22,7 +22,6 @@ from storage_guard.wire.settings import Settings
 from unit.small_dialect import SmallDialect
 from wire.scripted import OK, Heard, certificate, closed_port, scripted
 
-
 # Python 3.12 warns whoever forks among threads, which is what this is about.
 FORKS = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
@@ -121,6 +120,20 @@ def test_an_answer_that_cannot_be_understood_is_none_and_few_others_suffer(answe
         # Of those that were given the same connection before it was known to be bad, one for each.
         assert sum(kind is Answer for data, kind in found if data == b"good") >= 32
         assert len(server.heard) == len({heard.line for heard in server.heard})
+
+
+def test_a_connection_whose_answer_was_cut_is_not_used_again() -> None:
+    def script(heard: Heard) -> bytes | None:
+        if heard.body == b"good":
+            return OK
+        heard.sock.sendall(b"HTTP/1.1 200 OK\r\nETag: 1\r\n")
+        return None
+
+    with scripted(script) as server, Loop(Settings(), connections=1) as loop:
+        bodies = [b"good", b"bad", b"good", b"bad", b"bad", b"good"]
+        pending = [loop.submit(Request("PUT", server.url + "/k", {}, data)) for data in bodies]
+        found = [type(outcome(each)) for each in pending]
+    assert found == [Answer if data == b"good" else Lost for data in bodies]
 
 
 def test_a_second_answer_is_nobodys() -> None:

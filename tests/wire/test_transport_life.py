@@ -23,7 +23,6 @@ from storage_guard.wire.transport import Transport
 from unit.small_dialect import SmallDialect
 from wire.scripted import OK, Certificate, Heard, certificate, closed_port, scripted
 
-
 # Python 3.12 warns whoever forks among threads, which is what this is about.
 FORKS = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 

@@ -108,6 +108,8 @@ ANSWERS_THAT_ARE_NONE = {
     "cut before the last chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
     "chunks that are none": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhalf\r\n0\r\n\r\n",
     "no end": b"HTTP/1.1 200 OK\r\n\r\nuntil the connection ends",
+    "no end, as was said": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the connection ends",
+    "no end, as of old": b"HTTP/1.0 200 OK\r\n\r\nuntil the connection ends",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 1\r\n\r\nok",
     "two ways to end": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nk\r\n0\r\n\r\n",
     "no number for a length": b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok",
