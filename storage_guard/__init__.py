@@ -45,6 +45,7 @@ from storage_guard.retry import RetryPolicy
 from storage_guard.store import Store
 
 if TYPE_CHECKING:
+    from storage_guard.engine.many import NewObject
     from storage_guard.files.reader import ObjectReader
     from storage_guard.files.textual import ObjectTextWriter
     from storage_guard.files.writer import ObjectWriter
@@ -61,6 +62,7 @@ __all__ = [
     "GuaranteeMissing",
     "GuaranteeWarning",
     "InvalidKey",
+    "NewObject",
     "NotWritten",
     "ObjectChanged",
     "ObjectDamaged",
@@ -90,11 +92,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The classes of files, which not every program opens."""
+    """What not every program needs."""
     if name == "ObjectReader":
         from storage_guard.files.reader import ObjectReader  # noqa: PLC0415
 
         return ObjectReader
+    if name == "NewObject":
+        from storage_guard.engine.many import NewObject  # noqa: PLC0415
+
+        return NewObject
     if name in ("ObjectTextWriter", "ObjectWriter"):
         from storage_guard.files import opening  # noqa: PLC0415
 

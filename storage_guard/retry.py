@@ -39,9 +39,13 @@ class Patience:
     of them achieves is progress for all.
     """
 
-    def __init__(self, clock: Clock, policy: RetryPolicy, deadline_s: float) -> None:
+    def __init__(
+        self, clock: Clock, policy: RetryPolicy, deadline_s: float, *, stopped: Callable[[], bool] | None = None
+    ) -> None:
+        """`stopped`: when it begins to say so, no more waits are worth while."""
         if not deadline_s >= 0:
             raise ValueError(f"deadline_s must not be negative, got {deadline_s}")
+        self._stopped = stopped
         self._clock = clock
         self._policy = policy
         self._deadline_s = deadline_s
@@ -51,7 +55,7 @@ class Patience:
 
     def beside(self) -> Patience:
         """The patience of a request that begins now, beside ours."""
-        other = Patience(self._clock, self._policy, self._deadline_s)
+        other = Patience(self._clock, self._policy, self._deadline_s, stopped=self._stopped)
         other._progress = self._progress
         return other
 
@@ -65,6 +69,7 @@ class Patience:
 
         Also False, soon, when `stopped` begins to say so.
         """
+        stopped = stopped or self._stopped
         self._repetitions += 1
         wait_s = self._policy.wait_s(self._repetitions, self._clock.chance(), asked_s)
         until_s = self._clock.now_s() + wait_s

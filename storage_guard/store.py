@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, overload
 
-from storage_guard import names, outcome, ticket
+from storage_guard import names, ticket
 from storage_guard.access import DEADLINE_S, Access
 from storage_guard.clock import Clock, SystemClock
 from storage_guard.driver import Driver
-from storage_guard.engine import removal
-from storage_guard.engine.creation import Creation
+from storage_guard.engine import removal, writing
 from storage_guard.engine.policy import Enforcement, Policy, Wanted
 from storage_guard.engine.resolve import Settling
 from storage_guard.engine.sending import Bounds, Progress
-from storage_guard.engine.source import open_source
-from storage_guard.errors import NotWritten, OutcomeUnknown
+from storage_guard.errors import NotWritten, OutcomeUnknown, StorageGuardError
 from storage_guard.model import (
     NO_OPTIONS,
     Guarantee,
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from storage_guard.engine.many import NewObject
     from storage_guard.files.opening import Compression, ObjectTextWriter, ObjectWriter
 
 
@@ -157,45 +156,48 @@ class Store(Reads):
         caller's own iterable, file or `progress` raises passes through with a note. Any exception that interrupts a
         commit, KeyboardInterrupt included, carries a ticket: `ticket_of(exception)`.
         """
-        policy = self._policy
-        wanted = policy.wanted(key, if_exists=if_exists, write_id=write_id, options=options)
+        wanted = self._policy.wanted(key, if_exists=if_exists, write_id=write_id, options=options)
         patience = self._access.patience(deadline_s)
-        can = policy.known()
-        policy.check_named(wanted, can)
-        policy.vouch(can.put, can, key)
-        source = open_source(data, key)
-        done = False
-        try:
-            if resume:
-                from storage_guard.engine import resuming  # noqa: PLC0415 - few writes are gone on with
+        return writing.create(self._policy, wanted, data, patience=patience, resume=resume, progress=progress)
 
-                resumable = resuming.resumable(policy, wanted, source, can, patience=patience, progress=progress)
-                if resumable is not None:
-                    receipt = resumable.create()
-                    done = True
-                    return receipt
-            payload, multipart = policy.payload(source, key, can)
-            guarantee = policy.vouch(can.finish if multipart else can.put, can, key)
-            write = outcome.start(
-                multipart=multipart,
-                if_exists=if_exists,
-                named=wanted.named,
-                rewindable=payload.rewindable or not multipart,
-            )
-            receipt = Creation(
-                policy.target(wanted, can, guarantee),
-                patience,
-                payload,
-                wanted.meta,
-                multipart=multipart,
-                bounds=policy.bounds,
-                diary=policy.diary(wanted, can) if multipart else None,
-                progress=progress,
-            ).create(write)
-            done = True
-        finally:
-            source.close(done=done)
-        return receipt
+    def create_many(
+        self,
+        items: Iterable[NewObject | tuple[str, Buffer | os.PathLike[str] | IO[bytes] | Iterable[Buffer]]],
+        *,
+        options: ObjectOptions | None = None,
+        if_exists: IfExists = "error",
+        in_flight: int | None = None,
+        ordered: bool = False,
+        deadline_s: float = DEADLINE_S,
+    ) -> Iterator[Receipt | StorageGuardError]:
+        """Create very many objects side by side: for each a Receipt, or the error that `create` would have raised.
+
+        `items`: `(key, data)` or `NewObject`, taken one by one, in the thread that asks for results, when there is
+        room; nothing is begun while nobody asks. Results come as they finish, or `ordered` as the items came; each
+        has its `key`. No failure stops the others. What an item's own data raises is a NotWritten with that as its cause.
+        `in_flight`: how many creates are under way at most. None: as many as the store was seen to profit from, 16 at
+        first and 64 at most; fewer while it throttles. 1: no threads. All of them together keep to the Store's
+        `memory_bytes`, but for streams where the store's smallest parts are large: each may hold two of those.
+        `deadline_s` is for each of them.
+
+        Raises, behind the results of all that were begun, what `items` itself raises. Ctrl-C, and closing the iterator
+        early, begin nothing more and wait for what is on its way, which repeats nothing any more; results that were
+        not given out are notes of the exception.
+        """
+        from storage_guard.engine.many import Many  # noqa: PLC0415 - most programs write one at a time
+
+        if in_flight is not None and in_flight < 1:
+            raise ValueError(f"in_flight must be at least 1, got {in_flight}")
+        self._policy.wanted("checks-the-options", if_exists=if_exists, write_id=None, options=options)
+        many = Many(
+            self._policy,
+            options=options,
+            if_exists=if_exists,
+            in_flight=in_flight,
+            ordered=ordered,
+            deadline_s=deadline_s,
+        )
+        return many.results(items)
 
     def settle(self, settle_ticket: str, *, deadline_s: float = 30.0) -> Receipt:
         """Ask again about a write whose outcome was unknown; the ticket may come from another process.

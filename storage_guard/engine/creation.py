@@ -51,8 +51,10 @@ class Creation(Resolver):
         bounds: Bounds,
         diary: Diary | None = None,
         progress: Progress | None = None,
+        throttled: Callable[[float], None] | None = None,
     ) -> None:
         super().__init__(target, patience)
+        self._throttled = throttled
         self._payload = payload
         self._meta = meta
         self._multipart = multipart
@@ -285,6 +287,7 @@ class Creation(Resolver):
 
     def send(self, request: Callable[[], None]) -> Answer:
         """The answer to a request that changes something. What is no signal at all is not caught: see `create`."""
+        sent_s = self.target.clock.now_s() if self._throttled is not None else 0.0
         try:
             request()
         except DataFailed as failed:
@@ -292,6 +295,8 @@ class Creation(Resolver):
             return Answer.REFUSED
         except signals.Signal as signal:
             self._troubled(signal)
+            if self._throttled is not None and isinstance(signal, signals.Busy):
+                self._throttled(sent_s)
             return answers.answer_for(signal)
         return Answer.DONE
 

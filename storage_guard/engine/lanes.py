@@ -46,6 +46,10 @@ class Crew(ABC, Generic[T]):
         """Wait for the next task that ended: what it returned, or None and its `error`. One must be under way."""
 
     @abstractmethod
+    def has_done(self) -> bool:
+        """Whether `next_done` would not wait."""
+
+    @abstractmethod
     def join(self) -> list[tuple[Task[T], T | None]]:
         """Wait until nothing is at work, let the threads go, and return what nobody has asked `next_done` for."""
 
@@ -67,6 +71,9 @@ class Inline(Crew[T]):
 
     def next_done(self) -> tuple[Task[T], T | None]:
         return self._done.pop(0)
+
+    def has_done(self) -> bool:
+        return bool(self._done)
 
     def join(self) -> list[tuple[Task[T], T | None]]:
         done, self._done = self._done, []
@@ -107,6 +114,9 @@ class Threads(Crew[T]):
         done = self._done.get()
         self._under_way -= 1
         return done
+
+    def has_done(self) -> bool:
+        return not self._done.empty()
 
     def join(self) -> list[tuple[Task[T], T | None]]:
         self._todo.put(None)
@@ -194,6 +204,15 @@ class Lanes(Generic[T]):
             self.take_one()
         return self.failure is None
 
+    @property
+    def under_way(self) -> int:
+        """How many tasks were begun, and not taken yet."""
+        return self._under_way
+
+    def may_start(self) -> bool:
+        """Whether there is room for a task that holds nothing."""
+        return not self._under_way or self._fits(0)
+
     def start(self, task: Task[T]) -> None:
         """Begin a task for which there is `room`."""
         task.began_s = self._clock.now_s()
@@ -233,6 +252,11 @@ class Lanes(Generic[T]):
         if self._under_way >= self.concurrency.allowed:
             return False
         return self._memory_bytes is None or self._held_bytes + held_bytes <= self._memory_bytes
+
+    def take_done(self) -> None:
+        """Take the results that are there, without waiting."""
+        while self._under_way and self._crew.has_done():
+            self.take_one()
 
     def take_one(self) -> None:
         """Wait for the next task that ends. One must be under way."""

@@ -177,6 +177,9 @@ class LinkCrew(Crew[T]):
             self._wait()
         return self._done.popleft()
 
+    def has_done(self) -> bool:
+        return bool(self._done)
+
     def join(self) -> list[tuple[Task[T], T | None]]:
         while self._under_way:
             self._wait()

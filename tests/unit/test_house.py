@@ -104,6 +104,12 @@ MAY = {
         "checksum engine.creation engine.payload engine.policy engine.sending engine.source errors model outcome plan "
         "retry signals uploads.journal uploads.journaling"
     ),
+    "storage_guard/engine/writing.py": Room(
+        "engine.creation engine.policy engine.resuming engine.sending engine.source model outcome retry"
+    ),
+    "storage_guard/engine/many.py": Room(
+        "engine.concurrency engine.lanes engine.policy engine.sending engine.writing errors model outcome retry"
+    ),
     "storage_guard/engine/remote.py": Room(
         "access answers body checksum driver engine.payload errors model retry signals translate"
     ),
@@ -134,13 +140,13 @@ MAY = {
     ),
     "storage_guard/reads.py": Room("access driver engine.policy engine.reading model uploads.sweeping"),
     "storage_guard/store.py": Room(
-        "access clock driver engine.copying engine.creation engine.policy engine.removal engine.resolve "
-        "engine.resuming engine.sending engine.source errors files.opening model names outcome plan reads retry "
-        "ticket uploads.journal uploads.sweeping"
+        "access clock driver engine.copying engine.many engine.policy engine.removal engine.resolve engine.sending "
+        "engine.writing errors files.opening model names outcome plan reads retry ticket uploads.journal "
+        "uploads.sweeping"
     ),
     "storage_guard/registry.py": Room("schemes store"),
     "storage_guard/__init__.py": Room(
-        "errors files.opening files.reader files.textual files.writer model registry retry store"
+        "engine.many errors files.opening files.reader files.textual files.writer model registry retry store"
     ),
     "storage_guard/testing/": Room(PUBLIC),
     "storage_guard/testing/__init__.py": Room(PUBLIC, also="pytest"),
