@@ -174,7 +174,8 @@ class Store(Reads):
 
         `items`: `(key, data)` or `NewObject`, taken one by one, in the thread that asks for results, when there is
         room; nothing is begun while nobody asks. Results come as they finish, or `ordered` as the items came; each
-        has its `key`. No failure stops the others. What an item's own data raises is a NotWritten with that as its cause.
+        has its `key`. No failure stops the others. What an item's own data raises is a NotWritten, with that as its
+        cause.
         `in_flight`: how many creates are under way at most. None: as many as the store was seen to profit from, 16 at
         first and 64 at most; fewer while it throttles. 1: no threads. All of them together keep to the Store's
         `memory_bytes`, but for streams where the store's smallest parts are large: each may hold two of those.
