@@ -134,6 +134,14 @@ def test_a_stream_of_few_parts_doubles_each_of_them() -> None:
     assert plan.reach_bytes(limits) == 248 * MiB
 
 
+def test_a_stream_reaches_as_far_as_its_parts_however_many_there_are() -> None:
+    for max_parts in (1, 19, 25, 199):
+        limits = replace(OSS, max_parts=max_parts)
+        plan = plan_stream(limits, part_bytes=None, memory_bytes=512 * MiB)
+        sizes = [plan.part_bytes(number) for number in range(1, max_parts + 1)]
+        assert plan.reach_bytes(limits) == sum(sizes)
+
+
 @pytest.mark.parametrize(
     ("size_bytes", "part_bytes"),
     [
