@@ -35,6 +35,11 @@ _HOPELESS = frozenset(
         pycurl.E_USE_SSL_FAILED,
     )
 )
+# What OpenSSL says of a peer that has answered, and speaks no TLS, or none of ours.
+_NO_TLS = (
+    *("wrong version number", "http request", "packet length too long"),
+    *("unsupported protocol", "alert protocol version", "handshake failure"),
+)
 _TEXT_CHARACTERS = 300
 
 
@@ -46,6 +51,8 @@ def failure(code: int, text: str, about: str, *, begun: bool, tunnel_status: int
         return Lost(told)
     if code in _CERTIFICATES:
         return Refused(f"{told}: the certificate does not verify, so nothing was sent", why="access")
+    if code == pycurl.E_SSL_CONNECT_ERROR and any(words in text for words in _NO_TLS):
+        return Refused(f"{told}: no TLS with this host, so nothing was sent", why="request")
     if code in _HOPELESS:
         return Refused(f"{told}: nothing was sent", why="request")
     if tunnel_status in (401, 403, 407):

@@ -17,8 +17,9 @@ class Settings:
     """For the name, the connection, a proxy's tunnel and TLS together. Nothing has been sent until then."""
 
     idle_timeout_s: float = 60.0
-    """An exchange is given up when no byte of its bodies has moved, either way, for so long. For what is small it is
-    libcurl's measure: whole seconds, rounded up, and up to six more. What a body takes to be read does not count."""
+    """An exchange is given up when no byte of its bodies has moved, either way, for so long, and up to a second more.
+    For what is small, in a `Loop` and where 10 s or more are given, it is libcurl's measure: whole seconds, rounded up,
+    and up to six more. What a body takes to be read does not count."""
 
     total_timeout_s: float | None = None
     """For an exchange from its beginning to its end, the reading of its body included. None: no bound."""

@@ -39,6 +39,20 @@ def test_a_failure_is_definite_only_if_nothing_was_sent(code: int) -> None:
     assert type(failure(code, "text", "put of 'k'", begun=True)) is Lost
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("TLS connect error: error:0A00010B:SSL routines::wrong version number", Refused),
+        ("TLS connect error: error:0A00042E:SSL routines::tlsv1 alert protocol version", Refused),
+        ("TLS connect error: error:00000000:lib(0)::reason(0)", Busy),
+        ("TLS connect error: error:0A000126:SSL routines::unexpected eof while reading", Busy),
+    ],
+)
+def test_who_speaks_no_tls_will_not_tomorrow(text: str, kind: type[Signal]) -> None:
+    assert type(failure(pycurl.E_SSL_CONNECT_ERROR, text, "a", begun=False)) is kind
+    assert type(failure(pycurl.E_SSL_CONNECT_ERROR, text, "a", begun=True)) is Lost
+
+
 def test_every_failure_after_the_beginning_is_doubt() -> None:
     codes = {getattr(pycurl, name) for name in dir(pycurl) if name.startswith("E_") and "MULTI" not in name}
     assert {type(failure(code, "", "a", begun=True)) for code in codes} == {Lost}
