@@ -41,8 +41,8 @@ def open_url(
     - `signature`: "v4", which needs the region, or "v1".
     - `is_cname`: the endpoint is a custom domain of this bucket. `path_style`: the bucket goes into the path, as it
       does anyway where the endpoint is an IP address or localhost.
-    - `connect_timeout_s` (10), `read_timeout_s` (60): seconds until there is a connection,
-      and until the next piece of an answer.
+    - `connect_timeout_s` (10), `read_timeout_s` (60): seconds until there is a connection, and without a byte that
+      moves.
     - `request_payer`: "requester" pays for every request.
 
     Nothing is asked yet. Raises ValueError for what does not fit together, and says what to give.

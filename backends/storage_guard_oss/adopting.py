@@ -5,21 +5,32 @@ The object itself and its session are only read. CRC of oss2 is not used, being 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import oss2
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from storage_guard.driver import Refused
+from storage_guard.wire import messages
+from storage_guard.wire.settings import Settings
+from storage_guard_oss.addressing import address_of
 from storage_guard_oss.endpoints import endpoint_of
 from storage_guard_oss.options import PAYER
 from storage_guard_oss.sending import Sender
-from storage_guard_oss.transport import Settings
+from storage_guard_oss.signing import signing_of
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
+CONNECTIONS = 128
+"""Kept for use again: one for each of 64 threads that send parts, and as many for what goes on beside them."""
+
+USER_AGENT = f"storage-guard {oss2.http.USER_AGENT}"
 
 _USUAL_HEADERS = frozenset({"user-agent", "accept-encoding", "accept", "connection"})
+_OF_EACH_REQUEST = frozenset({"authorization", "date", "content-md5", "content-type", "host", "range", "if-match"})
 
 
 def adopted(
@@ -41,21 +52,25 @@ def adopted(
     if request_payer is not None:
         headers[PAYER] = request_payer
     connect_s, read_s = _timeouts(bucket, connect_timeout_s, read_timeout_s)
+    certificate, key = _cert(session)
     settings = Settings(
         connect_timeout_s=connect_s,
-        read_timeout_s=read_s,
+        idle_timeout_s=read_s,
         proxies=_proxies(bucket.proxies or {}),
-        last_proxies=_proxies(session.proxies),
+        fallback_proxies=_proxies(session.proxies),
         trust_env=session.trust_env,
-        verify=_verify(session),
-        cert=_cert(session),
+        ca=_ca(session),
+        client_cert=certificate,
+        client_key=key,
+        user_agent=f"{USER_AGENT}/{bucket.app_name}" if bucket.app_name else USER_AGENT,
+        pool_size=CONNECTIONS,
     )
-    return Sender(bucket, settings, headers)
+    return Sender(address_of(bucket), signing_of(bucket), settings, headers)
 
 
 def location_of(sender: Sender) -> str:
     """What two drivers must have in common for the one to copy from the other; a custom domain is one bucket's."""
-    return endpoint_of(sender.endpoint).service
+    return endpoint_of(sender.address.endpoint).service
 
 
 def _session_of(bucket: oss2.Bucket) -> requests.Session:
@@ -84,8 +99,12 @@ def _session_of(bucket: oss2.Bucket) -> requests.Session:
 def _headers_of(session: requests.Session) -> dict[str, str]:
     headers = {name: _text(value) for name, value in session.headers.items() if name.lower() not in _USUAL_HEADERS}
     for name in headers:
-        if name.lower().startswith("x-oss-") or name.lower() in ("authorization", "date", "content-md5", "host"):
+        if name.lower().startswith("x-oss-") or name.lower() in _OF_EACH_REQUEST:
             raise ValueError(f"the bucket's session has the header {name}, which each request says for itself")
+    try:
+        messages.lines_of(messages.Request("GET", "", headers), 0)
+    except Refused as exc:
+        raise ValueError(f"the headers of the bucket's session cannot be sent: {exc}") from exc
     return headers
 
 
@@ -93,24 +112,29 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
 
 
-def _proxies(proxies: Mapping[str, str]) -> dict[str, str]:
+def _proxies(proxies: Mapping[str, str | None]) -> dict[str, str]:
     for scheme, url in proxies.items():
         if url and url.lower().startswith("socks"):
             raise ValueError(f"the proxy for {scheme} speaks SOCKS, which is not supported here")
-    return dict(proxies)
+    return {scheme: url or "" for scheme, url in proxies.items()}
 
 
-def _verify(session: requests.Session) -> str | None:
+def _ca(session: requests.Session) -> str:
+    """Where requests would look, so that whoever could be reached stays in reach, and nobody else."""
     verify = session.verify
     if verify is False:
         raise ValueError("the bucket's session has verify=False: its answers could be anybody's")
-    return verify if isinstance(verify, str) else None
+    if isinstance(verify, str):
+        return verify
+    named = session.trust_env and (os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"))
+    return named or DEFAULT_CA_BUNDLE_PATH
 
 
-def _cert(session: requests.Session) -> str | tuple[str, str] | None:
+def _cert(session: requests.Session) -> tuple[str | None, str | None]:
+    """The files of a client's certificate and of its key, which may be in the same."""
     cert = session.cert
     if cert is None or isinstance(cert, str):
-        return cert
+        return cert, None
     certificate, key = cert
     return str(certificate), str(key)
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from storage_guard.driver import ObjectRef, Part, PartSlot, Refused, WriteMeta
 from storage_guard_oss import document
 from storage_guard_oss.message import Request
-from storage_guard_oss.options import PAYER, acl_of, check_options, headers_of
+from storage_guard_oss.options import acl_of, check_options, headers_of
 
 GUARD: Mapping[str, str] = {"x-oss-forbid-overwrite": "true"}
 """The condition. On complete too: begin only looks, and another may come in between."""
@@ -131,11 +131,6 @@ def check(request: Request, max_key_bytes: int) -> None:
     for name, value in request.headers.items():
         if not _SENDABLE.fullmatch(value) or value != value.strip():
             raise Refused(f"{name} must be printable ASCII without outer spaces, got {value!r}", why="request")
-
-
-def paid(request: Request, payer: str | None) -> Mapping[str, str]:
-    """The headers of a request, with who pays for it."""
-    return request.headers if payer is None else {**request.headers, PAYER: payer}
 
 
 def _copied(source: ObjectRef) -> dict[str, str]:

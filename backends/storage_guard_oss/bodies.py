@@ -1,4 +1,4 @@
-"""Bytes of objects on their way out: measured, summed, and never one more than was announced."""
+"""Bytes of objects on their way out: measured and summed."""
 
 from __future__ import annotations
 
@@ -13,51 +13,20 @@ HELD_BYTES = 1024 * 1024
 """A put of up to so many bytes is read once and held; a larger one is read twice, first for its MD5."""
 
 
-class BodyFailedError(Exception):
-    """The body raised, in the middle of a request. Not an `OSError`: those the transport takes for its own."""
-
-    def __init__(self, failure: BaseException) -> None:
-        super().__init__("the body of a request could not be read")
-        self.failure = failure
-
-
-class Outgoing:
-    """A body that is read while it is sent. Iterated once.
-
-    The last window is held back (a copy of it: a window is valid until the next one is asked for) until the body has
-    said that it is the last, so that the service never has the whole of a body that is longer than it claimed to be.
-    """
+class Summed:
+    """A body whose checksum is taken while it is sent."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
         self._sum = RunningCrc64()
 
-    def __len__(self) -> int:
+    @property
+    def size_bytes(self) -> int:
         return self._body.size_bytes
 
-    def __iter__(self) -> Iterator[memoryview]:
-        try:
-            yield from self._windows()
-        except GeneratorExit:
-            raise
-        except BaseException as exc:
-            raise BodyFailedError(exc) from exc
-
-    def _windows(self) -> Iterator[memoryview]:
-        expected_bytes = self._body.size_bytes
-        held: memoryview | None = None
-        for window in self._body.windows():
-            self._sum.update(window)
-            if self._sum.size_bytes > expected_bytes:
-                raise wrong_size(self._sum.size_bytes, expected_bytes, "at least ")
-            if self._sum.size_bytes == expected_bytes:
-                held = memoryview(bytes(window))
-            else:
-                yield window
-        if self._sum.size_bytes != expected_bytes:
-            raise wrong_size(self._sum.size_bytes, expected_bytes)
-        if held is not None:
-            yield held
+    def windows(self) -> Iterator[memoryview]:
+        self._sum = RunningCrc64()
+        return self._sum.over(self._body.windows())
 
     @property
     def checksum(self) -> Checksum:

@@ -30,7 +30,7 @@ from storage_guard.driver import (
 )
 from storage_guard_oss import answers, asking
 from storage_guard_oss.adopting import adopted, location_of
-from storage_guard_oss.bodies import Outgoing, digest, wrong_size
+from storage_guard_oss.bodies import Summed, digest, wrong_size
 from storage_guard_oss.looking import Looker
 from storage_guard_oss.message import Versioning
 from storage_guard_oss.opening import Place
@@ -54,12 +54,13 @@ class OSSDriver:
     """A bucket of Alibaba Cloud OSS as a store. Thread-safe, in any process that has it.
 
     `bucket` is read and not changed; its session is not used. Its proxies, certificates, extra headers and timeouts
-    are taken over; what cannot be is a ValueError or TypeError that names it. Proxies that the environment names are
-    found once, with the first request. Holds 1 MiB at most for each put that runs (a larger one is read twice, first
-    for its MD5), a window for each part, and up to 128 connections.
+    are taken over; what cannot be is a ValueError or TypeError that names it. Its credentials are asked for with each
+    request. Proxies that the environment names are found once, with the first request. Holds 2 MiB at most for each put
+    that runs (what is larger than 1 MiB is read twice, first for its MD5), three windows (768 KiB) for each part, and
+    keeps up to 128 connections.
 
-    - `connect_timeout_s`, `read_timeout_s`: seconds until a connection, and until the next piece of an answer; None:
-      those the bucket was given, else 10 and 60.
+    - `connect_timeout_s`, `read_timeout_s`: seconds until a connection, and without a byte that moves, which is seen up
+      to a second later (of 10 s and more: up to seven); None: those the bucket was given, else 10 and 60.
     - `request_payer`: "requester", with every request.
     - `limits`: the service's, unless something else that speaks its language has others.
 
@@ -95,7 +96,7 @@ class OSSDriver:
         return driver
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._location.url()!r}, endpoint={self._sender.endpoint!r})"
+        return f"{type(self).__name__}({self._location.url()!r}, endpoint={self._sender.address.endpoint!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._again is None:
@@ -140,9 +141,7 @@ class OSSDriver:
         asking.check(request, self._limits.max_key_bytes)  # before the body is read
         found = digest(body)
         request = asking.put(key, meta, self._payer, found.md5)
-        asked, answer = self._look.ask(
-            request, found.held if found.held is not None else Outgoing(body), body.size_bytes
-        )
+        asked, answer = self._look.ask(request, body if found.held is None else found.held)
         return answers.published(
             asked, answer, key, meta, size_bytes=body.size_bytes, ours=found.checksum, verified_by="store"
         )
@@ -170,9 +169,9 @@ class OSSDriver:
         self._check_slot(slot)
         if body.size_bytes != slot.size_bytes:
             raise wrong_size(body.size_bytes, slot.size_bytes)
-        outgoing = Outgoing(body)
-        asked, answer = self._look.ask(asking.part(key, upload_id, slot.number), outgoing, slot.size_bytes)
-        return answers.sent(asked, answer, slot, outgoing.checksum)
+        summed = Summed(body)
+        asked, answer = self._look.ask(asking.part(key, upload_id, slot.number), summed)
+        return answers.sent(asked, answer, slot, summed.checksum)
 
     def copy_part(self, key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int, /) -> Part:
         """A source without an etag is looked at for each part, a pinned one once in a while: OSS copies the whole of an
@@ -279,7 +278,7 @@ class OSSDriver:
     def _check_source(self, source: ObjectRef) -> None:
         there = source.location
         elsewhere = not self._location.same_service(there) or (
-            self._sender.is_cname and there.container != self._location.container
+            self._sender.address.style == "domain" and there.container != self._location.container
         )
         if elsewhere:
             raise Unsupported(f"OSS at {self._location.endpoint} cannot copy from {there.url(source.key)}")

@@ -6,13 +6,12 @@ import threading
 from collections import OrderedDict
 from dataclasses import replace
 
-from storage_guard.driver import Absent, Changed, Limits, Lost, ObjectInfo, ObjectRef, Refused, Signal
+from storage_guard.driver import Absent, Body, Changed, Limits, Lost, ObjectInfo, ObjectRef, Refused, Signal
 from storage_guard_oss import answers, asking
 from storage_guard_oss.answers import Asked
 from storage_guard_oss.failures import fault_of, signal_of
 from storage_guard_oss.message import Answer, Request, Versioning
 from storage_guard_oss.sending import Sender
-from storage_guard_oss.transport import Sendable
 
 _KNOWN_SOURCES = 64
 
@@ -26,15 +25,15 @@ class Looker:
         self._lock = threading.Lock()
         self._sizes: OrderedDict[ObjectRef, int] = OrderedDict()
 
-    def exchange(self, request: Request, body: Sendable = None, size_bytes: int | None = None) -> tuple[Asked, Answer]:
+    def exchange(self, request: Request, body: Body | bytes | None = None) -> tuple[Asked, Answer]:
         """Raises what `Sender.send` raises, and `Refused` for what cannot be sent."""
         asking.check(request, self._limits.max_key_bytes)
         asked = Asked(request.operation, request.about, self._sender.route())
-        return asked, self._sender.send(request, body, size_bytes)
+        return asked, self._sender.send(request, body)
 
-    def ask(self, request: Request, body: Sendable = None, size_bytes: int | None = None) -> tuple[Asked, Answer]:
+    def ask(self, request: Request, body: Body | bytes | None = None) -> tuple[Asked, Answer]:
         """An answer that says it went well. Raises the signal of any other."""
-        asked, answer = self.exchange(request, body, size_bytes)
+        asked, answer = self.exchange(request, body)
         asked.check(answer)
         return asked, answer
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -78,6 +78,9 @@ class Answer:
     @property
     def ok(self) -> bool:
         return self.status // 100 == 2
+
+    def hiding(self, secrets: Iterable[str]) -> Answer:
+        return replace(self, hidden=tuple(secrets))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
+from urllib.parse import unquote
 
 import oss2
 import pytest
@@ -12,8 +13,9 @@ import requests
 from oss2.credentials import StaticCredentialsProvider
 from requests.adapters import HTTPAdapter
 
-from storage_guard.driver import ObjectRef, Unsupported
+from storage_guard.driver import ObjectRef, Refused, Unsupported
 from storage_guard_oss import OSSDriver, open_url
+from storage_guard_oss.addressing import address_of
 from storage_guard_oss.endpoints import endpoint_of
 from unit.oss_served import BUCKET, KEY_ID, REGION, SECRET, fresh
 
@@ -199,6 +201,64 @@ def test_a_bucket_that_may_do_anything_is_refused(make: Callable[[oss2.Bucket], 
         OSSDriver(make(bucket()))
 
 
+class OwnAuth(oss2.AuthV4):
+    """Somebody's."""
+
+
+_ANY = cast("Any", oss2)
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        (lambda: _ANY.AuthV2(KEY_ID, SECRET), "AuthV2"),
+        (lambda: _ANY.ProviderAuthV2(StaticCredentialsProvider(KEY_ID, SECRET)), "ProviderAuthV2"),
+        (lambda: oss2.StsAuth(KEY_ID, SECRET, "t0ken", auth_version="v2"), "ProviderAuthV2"),
+        (oss2.AnonymousAuth, "AnonymousAuth"),
+        (lambda: OwnAuth(KEY_ID, SECRET), "OwnAuth"),
+        (object, "object"),
+    ],
+)
+def test_what_signs_otherwise_is_named(auth: Callable[[], Any], said: str) -> None:
+    with pytest.raises(TypeError, match=f"signs with {said},"):
+        OSSDriver(oss2.Bucket(auth(), f"https://{HANGZHOU}", BUCKET, region=REGION))
+
+
+def test_a_signature_of_a_region_has_one() -> None:
+    with pytest.raises(ValueError, match="needs region="):
+        OSSDriver(bucket(region=None))
+    with pytest.raises(ValueError, match="no signature has the region"):
+        OSSDriver(bucket(region="cn/hangzhou"))
+    in_a_box = OSSDriver(bucket(region=None, cloudbox_id="cb-1")).presign("k", 10)
+    assert "%2Fcb-1%2Foss-cloudbox%2F" in in_a_box
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"endpoint": f"http://{HANGZHOU.upper()}:8080"},
+        {"endpoint": "oss.example.com", "is_path_style": True},
+        {"endpoint": "files.example.com", "is_cname": True},
+        {"endpoint": "http://127.0.0.1:9000"},
+        {"endpoint": "http://127.0.0.1:9000", "is_cname": True},
+        {"endpoint": "http://localhost"},
+    ],
+)
+@pytest.mark.parametrize("key", ["", "k", "a/b c/\u00fc+%~*", "../.", "/k", "?x"])
+def test_urls_are_those_of_oss2_but_for_how_they_are_written(options: dict[str, Any], key: str) -> None:
+    theirs = bucket(**options)
+    url: str = vars(theirs)["_make_url"](BUCKET, key)
+    assert unquote(address_of(theirs).url(key)) == unquote(url)
+
+
+@pytest.mark.parametrize("name", ["evil.com/", "a@b", "UPPER", "x"])
+def test_another_bucket_is_no_other_host(name: str) -> None:
+    with pytest.raises(Refused, match="bucket has"):
+        address_of(bucket()).url("k", name)
+    assert address_of(bucket()).url("k", "another") == f"https://another.{HANGZHOU}/k"
+
+
 class OwnAdapter(HTTPAdapter):
     """Somebody's."""
 
@@ -225,7 +285,10 @@ def _change(session: requests.Session, what: str) -> None:
 
 @pytest.mark.parametrize(
     "what",
-    ["verify=False", "auth", "params", "cookies", "hooks", "x-oss-acl", "Host", "OwnAdapter", "max_retries"],
+    [
+        *("verify=False", "auth", "params", "cookies", "hooks", "x-oss-acl", "Host", "OwnAdapter", "max_retries"),
+        *("Content-Type", "Transfer-Encoding", "Proxy-Authorization", "Content-Length", "X Y"),
+    ],
 )
 def test_a_setting_that_cannot_be_honoured_is_named(what: str) -> None:
     session = oss2.Session()
@@ -255,9 +318,29 @@ def test_what_a_session_says_about_the_way_is_kept() -> None:
     session.session.headers["X-Team"] = "blue"
     driver = OSSDriver(bucket(session=session, proxies={"https": "http://first:1"}))
     found = _settings(driver)
-    assert (found.proxies, found.last_proxies) == ({"https": "http://first:1"}, {"https": "http://last:1"})
-    assert (found.verify, found.cert, found.trust_env) == ("/etc/own.pem", ("/etc/c.pem", "/etc/k.pem"), False)
+    assert (found.proxies, found.fallback_proxies) == ({"https": "http://first:1"}, {"https": "http://last:1"})
+    assert (found.ca, found.trust_env) == ("/etc/own.pem", False)
+    assert (found.client_cert, found.client_key) == ("/etc/c.pem", "/etc/k.pem")
     assert vars(driver)["_sender"].own_headers == {"X-Team": "blue"}
+
+
+def test_an_app_has_its_name_behind_oss2s() -> None:
+    assert _settings(OSSDriver(bucket())).user_agent == f"storage-guard {oss2.http.USER_AGENT}"
+    assert _settings(OSSDriver(bucket(app_name="ours"))).user_agent.endswith(")/ours")
+    with pytest.raises(ValueError, match="user_agent must be printable ASCII"):
+        OSSDriver(bucket(app_name="two\nlines"))
+
+
+def test_certificates_are_looked_for_where_requests_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = oss2.Session()
+    for name in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    assert _settings(OSSDriver(bucket(session=session))).ca == requests.utils.DEFAULT_CA_BUNDLE_PATH
+    for name in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, f"/etc/{name}.pem")
+        assert _settings(OSSDriver(bucket(session=session))).ca == f"/etc/{name}.pem"
+    session.session.trust_env = False
+    assert _settings(OSSDriver(bucket(session=session))).ca == requests.utils.DEFAULT_CA_BUNDLE_PATH
 
 
 @pytest.mark.parametrize(
@@ -272,7 +355,7 @@ def test_what_a_session_says_about_the_way_is_kept() -> None:
 )
 def test_timeouts_are_those_that_were_given(of_bucket: Any, given: dict[str, Any], found: tuple[float, float]) -> None:
     settings = _settings(OSSDriver(bucket(connect_timeout=of_bucket), **given))
-    assert (settings.connect_timeout_s, settings.read_timeout_s) == found
+    assert (settings.connect_timeout_s, settings.idle_timeout_s) == found
 
 
 @pytest.mark.parametrize(

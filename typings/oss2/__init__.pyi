@@ -5,6 +5,7 @@ from oss2 import defaults as defaults
 from oss2 import exceptions as exceptions
 from oss2 import http as http
 from oss2 import models as models
+from oss2 import utils as utils
 from oss2.api import Bucket as Bucket
 from oss2.auth import AnonymousAuth as AnonymousAuth
 from oss2.auth import Auth as Auth

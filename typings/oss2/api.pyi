@@ -7,7 +7,6 @@ from oss2.models import BucketVersioningConfig, PutObjectResult, RequestResult
 class _UrlMaker:
     is_cname: bool
     is_path_style: bool
-    def __call__(self, bucket_name: str, key: str, slash_safe: bool = False) -> str: ...
 
 class _Base:
     auth: AuthBase | StsAuth | AnonymousAuth
