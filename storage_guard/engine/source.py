@@ -153,7 +153,9 @@ class FileSource(Source):
     def close(self, *, done: bool) -> None:
         os.close(self._fd)
         if done and self._file is not None:
-            self._file.seek(self.start + self.size_bytes)
+            # One that the caller has closed meanwhile has no place; and what was written must not look like a failure.
+            with contextlib.suppress(ValueError, OSError):
+                self._file.seek(self.start + self.size_bytes)
 
 
 class FileBody:
