@@ -59,6 +59,11 @@ class Patience:
         other._progress = self._progress
         return other
 
+    @property
+    def over(self) -> bool:
+        """Whether `stopped` says so."""
+        return self._stopped is not None and self._stopped()
+
     def progress(self) -> None:
         """The store did something for us, or it is asked only now: the deadline begins anew."""
         self._since_s = self._progress[0] = self._clock.now_s()
@@ -67,18 +72,17 @@ class Patience:
     def wait(self, asked_s: float = 0.0, *, stopped: Callable[[], bool] | None = None) -> bool:
         """Sleep before the next attempt; False, at once, if the deadline would be over by then.
 
-        Also False, soon, when `stopped` begins to say so.
+        Also False, soon, when `stopped`, this one or that of all waits, begins to say so.
         """
-        stopped = stopped or self._stopped
         self._repetitions += 1
         wait_s = self._policy.wait_s(self._repetitions, self._clock.chance(), asked_s)
         until_s = self._clock.now_s() + wait_s
         if until_s > max(self._since_s, self._progress[0]) + self._deadline_s:
             return False
-        if stopped is None:
+        if stopped is None and self._stopped is None:
             self._clock.sleep(wait_s)
             return True
-        while not stopped():
+        while not (self.over or (stopped is not None and stopped())):
             left_s = until_s - self._clock.now_s()
             if left_s <= 0:
                 return True

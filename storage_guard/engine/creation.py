@@ -234,6 +234,7 @@ class Creation(Resolver):
                 tally=self._tally,
                 look=self.target.glance,
                 have=have,
+                throttled=self._throttled,
             )
         return self._sending
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 from storage_guard import answers, signals
 from storage_guard.clock import Clock
@@ -105,6 +106,7 @@ class Sending:
     """Sends the parts of an upload. One thread, the coordinator, calls its methods.
 
     `look` asks who has the key, so that a rival is noticed before everything has been sent: then `rival` is set.
+    `throttled` is told when a part was sent to which the store said Busy.
     `parts` are those that the store has, `trouble` is why it failed.
     """
 
@@ -120,6 +122,7 @@ class Sending:
         tally: Tally,
         look: Look,
         have: Collection[Part] = (),
+        throttled: Callable[[float], None] | None = None,
     ) -> None:
         self.trouble: BaseException | None = None
         self.rival: Glance | None = None
@@ -131,6 +134,7 @@ class Sending:
         self._patience = patience
         self._tally = tally
         self._look = look
+        self._throttled = throttled
         self._inline = bounds.in_flight == 1
         self._lanes: Lanes[Part | Glance] = Lanes(
             Inline() if self._inline else Threads(),
@@ -176,7 +180,7 @@ class Sending:
             self._put_back = piece
             return False
         self._sent += 1
-        self._lanes.start(Task(lambda: self._send(piece), piece.slot.size_bytes, piece.held_bytes))
+        self._lanes.start(Task(partial(self._send, piece), piece.slot.size_bytes, piece.held_bytes))
         return True
 
     def finish(self) -> Answer:
@@ -242,6 +246,8 @@ class Sending:
                 answer = answers.answer_for(signal)
                 if isinstance(signal, signals.Busy):
                     self._lanes.busy(sent_s)
+                    if self._throttled is not None:
+                        self._throttled(sent_s)
                 again = answer in (Answer.LOST, Answer.BUSY, Answer.CONFLICT)
                 if isinstance(signal, signals.Corrupt):
                     corrupt += 1
@@ -252,6 +258,6 @@ class Sending:
                 raise PartFailed(answer if gone else Answer.REFUSED, signal) from signal
 
     def _watch(self, number: int, done_bytes: int) -> None:
-        if self._lanes.stopping:
-            raise Stopped
+        if self._lanes.stopping or self._patience.over:
+            raise Stopped("the call that it belongs to was ended")
         self._tally.watch(number, done_bytes)
