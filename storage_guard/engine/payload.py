@@ -291,11 +291,18 @@ def _told(watch: Watch, done_bytes: int) -> None:
 
 def sender(slot: PartSlot, body: Body) -> Callable[[Driver, str, str, Watch], Part]:
     """What sends `body` as the part `slot`, for a `Piece`."""
+    return _Sender(slot, body)
 
-    def send(driver: Driver, key: str, upload_id: str, watch: Watch) -> Part:
-        return _watched(body, watch, lambda body: driver.put_part(key, upload_id, slot, body))
 
-    return send
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """No closure: a frame of one, in the traceback of an error that somebody keeps, would hold the body for ever."""
+
+    slot: PartSlot
+    body: Body
+
+    def __call__(self, driver: Driver, key: str, upload_id: str, watch: Watch) -> Part:
+        return _watched(self.body, watch, lambda body: driver.put_part(key, upload_id, self.slot, body))
 
 
 def _watched(body: Body, watch: Watch, request: Callable[[Body], _T]) -> _T:

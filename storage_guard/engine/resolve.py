@@ -224,6 +224,8 @@ class Resolver(ABC):
 
     def conclude(self, write: Write) -> Receipt:
         """The receipt, or the error, for a decided write."""
+        if write.verdict in (Verdict.CREATED, Verdict.SAME, Verdict.PRESENT):
+            self.trouble = None  # it was overcome; and its traceback knows us, and would keep the caller's data
         match write.verdict:
             case Verdict.CREATED:
                 return self._receipt("created")
