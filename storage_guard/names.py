@@ -61,11 +61,12 @@ def check_write_id(write_id: str) -> None:
         raise ValueError(f"write_id must match {_WRITE_ID.pattern}, got {write_id!r}")
 
 
-def check_options(options: ObjectOptions, key: str) -> None:
-    """Raise Unsupported, naming `key`, for metadata or headers that not every store keeps as they were given."""
+def check_options(options: ObjectOptions, key: str | None) -> None:
+    """Raise Unsupported for metadata or headers that not every store keeps as they were given. `key` None: of all."""
     trouble = _options_trouble(options)
     if trouble:
-        raise Unsupported(f"{key!r} was not written: {trouble}", key=key)
+        what = "nothing was" if key is None else f"{key!r} was not"
+        raise Unsupported(f"{what} written: {trouble}", key=key)
 
 
 def _options_trouble(options: ObjectOptions) -> str:

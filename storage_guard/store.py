@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, overload
 
@@ -169,27 +169,27 @@ class Store(Reads):
         in_flight: int | None = None,
         ordered: bool = False,
         deadline_s: float = DEADLINE_S,
-    ) -> Iterator[Receipt | StorageGuardError]:
+    ) -> Generator[Receipt | StorageGuardError]:
         """Create very many objects side by side: for each a Receipt, or the error that `create` would have raised.
 
         `items`: `(key, data)` or `NewObject`, taken one by one, in the thread that asks for results, when there is
         room; nothing is begun while nobody asks. Results come as they finish, or `ordered` as the items came; each
-        has its `key`. No failure stops the others. What an item's own data raises is a NotWritten, with that as its
-        cause.
+        has its `key`. No failure stops the others. What an item's own data raises, and what `create` refuses with a
+        TypeError or ValueError, is a NotWritten with that as its cause.
         `in_flight`: how many creates are under way at most. None: as many as the store was seen to profit from, 16 at
         first and 64 at most; fewer while it throttles. 1: no threads. All of them together keep to the Store's
         `memory_bytes`, but for streams where the store's smallest parts are large: each may hold two of those.
+        `ordered`: up to `4 * in_flight` are begun and not given out.
         `deadline_s` is for each of them.
 
-        Raises, behind the results of all that were begun, what `items` itself raises. Ctrl-C, and closing the iterator
-        early, begin nothing more and wait for what is on its way, which repeats nothing any more; results that were
-        not given out are notes of the exception.
+        Raises ValueError and Unsupported at once for options of the call; behind the results of all that were begun
+        what `items` itself raises, and TypeError for an item that is none. Ctrl-C, and closing the iterator early,
+        begin nothing more, end uploads between two parts, and wait for what is on its way, which repeats nothing any
+        more. Results that were not given out are notes of the exception; of a close, which shows none, those that are
+        unknown are a RuntimeWarning, tickets and all. A forked copy of the iterator goes no further: RuntimeError.
         """
         from storage_guard.engine.many import Many  # noqa: PLC0415 - most programs write one at a time
 
-        if in_flight is not None and in_flight < 1:
-            raise ValueError(f"in_flight must be at least 1, got {in_flight}")
-        self._policy.wanted("checks-the-options", if_exists=if_exists, write_id=None, options=options)
         many = Many(
             self._policy,
             options=options,

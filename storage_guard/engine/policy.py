@@ -77,15 +77,20 @@ class Policy:
     def wanted(self, key: str, *, if_exists: IfExists, write_id: str | None, options: ObjectOptions | None) -> Wanted:
         """What every kind of write is asked. Raises InvalidKey, Unsupported (options), ValueError."""
         full_key = self.access.full(key)
-        if if_exists not in ("error", "same", "skip"):
-            raise ValueError(f'if_exists must be "error", "same" or "skip", got {if_exists!r}')
+        chosen = self.check(if_exists=if_exists, options=options, key=key)
         if write_id is not None:
             names.check_write_id(write_id)
+        named = write_id is not None
+        return Wanted(key, full_key, if_exists, write_id or os.urandom(16).hex(), named, chosen)
+
+    def check(self, *, if_exists: IfExists, options: ObjectOptions | None, key: str | None = None) -> ObjectOptions:
+        """The options that hold, of one write or of many. Raises ValueError, Unsupported (options)."""
+        if if_exists not in ("error", "same", "skip"):
+            raise ValueError(f'if_exists must be "error", "same" or "skip", got {if_exists!r}')
         chosen = options or self.defaults
         if chosen is not NO_OPTIONS:
             names.check_options(chosen, key)
-        named = write_id is not None
-        return Wanted(key, full_key, if_exists, write_id or os.urandom(16).hex(), named, chosen)
+        return chosen
 
     def check_named(self, wanted: Wanted, can: Capabilities) -> None:
         """Raises Unsupported where objects cannot carry a caller's write_id."""

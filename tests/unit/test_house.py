@@ -108,7 +108,8 @@ MAY = {
         "engine.creation engine.policy engine.resuming engine.sending engine.source model outcome retry"
     ),
     "storage_guard/engine/many.py": Room(
-        "engine.concurrency engine.lanes engine.policy engine.sending engine.writing errors model outcome retry"
+        "caller engine.concurrency engine.lanes engine.policy engine.sending engine.writing errors model outcome "
+        "retry signals ticket"
     ),
     "storage_guard/engine/remote.py": Room(
         "access answers body checksum driver engine.payload errors model retry signals translate"
