@@ -30,6 +30,8 @@ from mutation.survivors import SURVIVORS  # noqa: E402
 
 # What is tried in order. Each group is one pytest run; the last ones are the long ones.
 STORE = ("faults/test_store_faults.py", "faults/test_store_bad_input.py", "unit/test_store_create.py")
+OF_UPLOADS = ("unit/test_sweeping.py", "unit/test_resuming.py")
+OF_FILES = ("unit/test_writer.py", "unit/test_text_writer.py", "unit/test_reader.py")
 GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "plan": (("properties/test_plan.py",), ("unit/test_store_create.py",)),
     "retry": (("unit/test_retry.py",), ("faults/test_store_faults.py",)),
@@ -39,8 +41,8 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "sending": (("unit/test_sending.py",), ("properties/test_simulated_link.py",), STORE),
     "ticket": (("unit/test_ticket.py",), STORE),
     "outcome": (("unit/test_outcome.py", "faults/test_store_faults.py"), ("properties/test_outcome_worlds.py",)),
-    "store": (STORE,),
-    "policy": (STORE,),
+    "store": (STORE, OF_UPLOADS, OF_FILES, ("unit/test_create_many.py",)),
+    "policy": (STORE, OF_UPLOADS),
     "creation": (STORE,),
     "resolve": (STORE,),
     "removal": (("unit/test_removal.py", *STORE),),

@@ -33,6 +33,10 @@ SURVIVORS: dict[str, dict[str, str]] = {
         "RetryPolicy.wait_s: 40: 41": "any power is as good that is past every cap and does not overflow",
     },
     "policy": {
+        "Policy: False: True": "what a repr shows",
+        "Policy: False: True (2)": "the same",
+        "Policy.wanted: if chosen is not NO_OPTIONS: always True": "no options are good options; it saves time",
+        "Policy.payload: 1: 2": "the second part of a stream is as large as the first",
         "Policy.plan: 1: 2": "one byte past what a request takes goes in parts whatever the threshold",
     },
     "ticket": {
