@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from storage_guard.checksum import as_checksum, combine
 from storage_guard.driver import (
@@ -313,6 +314,7 @@ def _instant(text: str) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+@lru_cache(maxsize=64)  # of many answers within one second
 def _time(text: str | None) -> datetime | None:
     try:
         found = parsedate_to_datetime(text) if text else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from storage_guard.driver import ObjectRef, Part, PartSlot, Refused, WriteMeta
@@ -21,10 +22,13 @@ SLACK_BYTES = 64 * 1024  # more than an error document, which a read may be answ
 _SENDABLE = re.compile(r"[\x20-\x7e]*")
 
 
-def put(key: str, meta: WriteMeta, payer: str | None, md5: bytes) -> Request:
-    headers = {**headers_of(meta, payer), **acl_of(meta.options), **GUARD}
-    headers["Content-MD5"] = b64encode(md5).decode()
-    return Request("put", "PUT", key, headers=headers)
+def put(key: str, meta: WriteMeta, payer: str | None) -> Request:
+    """Without the MD5 of its body."""
+    return Request("put", "PUT", key, headers={**headers_of(meta, payer), **acl_of(meta.options), **GUARD})
+
+
+def with_md5(request: Request, md5: bytes) -> Request:
+    return replace(request, headers={**request.headers, "Content-MD5": b64encode(md5).decode()})
 
 
 def begin(key: str, meta: WriteMeta, payer: str | None) -> Request:

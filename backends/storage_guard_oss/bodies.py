@@ -55,7 +55,8 @@ def digest(body: Body) -> Digest:
             pieces.append(bytes(window))
     if running.size_bytes != body.size_bytes:
         raise wrong_size(running.size_bytes, body.size_bytes)
-    return Digest(md5.digest(), running.checksum(), b"".join(pieces) if keep else None)
+    held = None if not keep else pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return Digest(md5.digest(), running.checksum(), held)
 
 
 def wrong_size(found_bytes: int, expected_bytes: int, how: str = "") -> Refused:

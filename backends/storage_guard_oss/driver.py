@@ -137,11 +137,12 @@ class OSSDriver:
 
     def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
         self._check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
-        request = asking.put(key, meta, self._payer, b"")
+        request = asking.put(key, meta, self._payer)
         asking.check(request, self._limits.max_key_bytes)  # before the body is read
         found = digest(body)
-        request = asking.put(key, meta, self._payer, found.md5)
-        asked, answer = self._look.ask(request, body if found.held is None else found.held)
+        asked, answer = self._look.ask(
+            asking.with_md5(request, found.md5), body if found.held is None else found.held, checked=True
+        )
         return answers.published(
             asked, answer, key, meta, size_bytes=body.size_bytes, ours=found.checksum, verified_by="store"
         )

@@ -25,15 +25,18 @@ class Looker:
         self._lock = threading.Lock()
         self._sizes: OrderedDict[ObjectRef, int] = OrderedDict()
 
-    def exchange(self, request: Request, body: Body | bytes | None = None) -> tuple[Asked, Answer]:
-        """Raises what `Sender.send` raises, and `Refused` for what cannot be sent."""
-        asking.check(request, self._limits.max_key_bytes)
+    def exchange(
+        self, request: Request, body: Body | bytes | None = None, *, checked: bool = False
+    ) -> tuple[Asked, Answer]:
+        """Raises what `Sender.send` raises, and `Refused` for what cannot be sent, unless it was `checked` before."""
+        if not checked:
+            asking.check(request, self._limits.max_key_bytes)
         asked = Asked(request.operation, request.about, self._sender.route())
         return asked, self._sender.send(request, body)
 
-    def ask(self, request: Request, body: Body | bytes | None = None) -> tuple[Asked, Answer]:
+    def ask(self, request: Request, body: Body | bytes | None = None, *, checked: bool = False) -> tuple[Asked, Answer]:
         """An answer that says it went well. Raises the signal of any other."""
-        asked, answer = self.exchange(request, body)
+        asked, answer = self.exchange(request, body, checked=checked)
         asked.check(answer)
         return asked, answer
 

@@ -182,7 +182,7 @@ MAY = {
     "storage_guard/wire/": Room("driver wire", also="pycurl"),
     "storage_guard/wire/signing/": Room("wire.signing", pure=True),
     "backends/storage_guard_local/": Room(FOR_DRIVERS, also="storage_guard_local"),
-    "backends/storage_guard_oss/": Room(FOR_DRIVERS, also="storage_guard_oss oss2 requests urllib3"),
+    "backends/storage_guard_oss/": Room(FOR_DRIVERS, also="storage_guard_oss oss2 requests"),
     "backends/storage_guard_oss/message.py": Room(FOR_DRIVERS, also="storage_guard_oss", pure=True),
     "backends/storage_guard_oss/document.py": Room(also="storage_guard_oss", pure=True),
     "backends/storage_guard_oss/options.py": Room(FOR_DRIVERS, also="storage_guard_oss", pure=True),

@@ -48,7 +48,7 @@ FULL = ObjectOptions(
 def _requests(meta: WriteMeta) -> dict[str, Request]:
     parts = [Part(PartSlot(1, 0, 5), "A"), Part(PartSlot(7, 5, 5), "B")]
     return {
-        "put": asking.put("k", meta, None, b"0" * 16),
+        "put": asking.put("k", meta, None),
         "begin": asking.begin("k", meta, None),
         "finish": asking.finish("k", "U", parts, meta, None),
         "copy": asking.copy(SOURCE, "k", meta, None),
@@ -69,7 +69,9 @@ def test_nothing_else_carries_the_condition() -> None:
 
 def test_a_put_tells_its_md5() -> None:
     found = digest(BytesBody(b"abc"))
-    assert asking.put("k", META, None, found.md5).headers["Content-MD5"] == b64encode(found.md5).decode()
+    assert (
+        asking.with_md5(asking.put("k", META, None), found.md5).headers["Content-MD5"] == b64encode(found.md5).decode()
+    )
 
 
 def test_an_acl_goes_with_every_create() -> None:
