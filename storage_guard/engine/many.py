@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
@@ -87,6 +87,13 @@ class _Results:
             self.ready.append(self._next)
             self._next += 1
 
+    def first(self) -> Result:
+        """Of those that are ready."""
+        result = self.begun[self.ready[0]].result
+        if result is None:
+            raise AssertionError("it is ready, and has no result")
+        return result
+
     def gave(self) -> None:
         """The first of those that are ready was given out."""
         self.begun.pop(self.ready.popleft())
@@ -128,13 +135,29 @@ class Many:
         )
         self._most_begun = _AHEAD * most if ordered else most
         self._count = 0
+        self._all_taken = False
+        self._trouble: Exception | None = None  # of the items
         self._process = 0
 
     def results(self, items: Iterable[Any]) -> Generator[Result]:
-        """As `Store.create_many` says."""
+        """As `Store.create_many` says. One generator, and one `try`: a result that one generator hands on for another
+        can be lost to Ctrl-C, and the interpreter has no handler at the very instruction at which a second one begins.
+        """
         self._process = os.getpid()
+        results = self._results
         try:
-            yield from self._run(items)
+            source = iter(items)
+            goes_on = True
+            while goes_on:
+                goes_on = self._step(source)
+                self._lanes.take_done()
+                while results.ready:
+                    yield results.first()
+                    if os.getpid() != self._process:
+                        raise RuntimeError(f"create_many goes on in process {self._process}, and this is a copy of it")
+                    # Not before: Ctrl-C may come on the way out, and then it is told in a note.
+                    results.gave()
+            self._raise_trouble()
         except BaseException as exc:
             ends = self._stopped(exc)
             if ends is exc:
@@ -144,34 +167,34 @@ class Many:
             finally:
                 del ends
 
-    def _run(self, items: Iterable[Any]) -> Generator[Result]:
-        source = iter(items)
-        trouble: Exception | None = None
-        while self._lanes.failure is None:
-            self._lanes.take_done()
-            yield from self._give()
-            if not self._lanes.may_start() or len(self._results.begun) >= self._most_begun:
-                self._lanes.take_one()
-                continue
+    def _step(self, source: Iterator[Any]) -> bool:
+        """Begin one more, or wait for one that ends; False when all is over."""
+        if self._lanes.failure is not None:
+            self._all_taken = True
+        if self._all_taken:
+            if not self._lanes.under_way:
+                self._lanes.stop()
+                return False
+            self._lanes.take_one()
+        elif not self._lanes.may_start() or len(self._results.begun) >= self._most_begun:
+            self._lanes.take_one()
+        else:
             try:
                 begun = self._taken(next(source))
             except StopIteration:
-                break
+                self._all_taken = True
             except Exception as exc:  # noqa: BLE001 - raised again when those that were begun are told
-                trouble = exc
-                break
-            self._begin(begun)
-            del begun
-        while self._lanes.under_way:
-            self._lanes.take_one()
-            yield from self._give()
-        self._lanes.stop()
-        yield from self._give()
+                self._all_taken = True
+                self._trouble = exc
+            else:
+                self._begin(begun)
+        return True
+
+    def _raise_trouble(self) -> None:
+        trouble, self._trouble = self._trouble or self._lanes.failure, None
         try:
             if trouble is not None:
                 raise trouble
-            if self._lanes.failure is not None:
-                raise self._lanes.failure
         finally:
             del trouble  # it knows this frame
 
@@ -179,23 +202,6 @@ class Many:
         if not isinstance(given, tuple) or not 2 <= len(given) <= len(NewObject._fields):
             raise TypeError(f"item {self._count} is {type(given).__name__}, and not (key, data) or NewObject")
         return _Begun(given[0], given if isinstance(given, NewObject) else NewObject(*given))
-
-    def _give(self) -> Generator[Result]:
-        results = self._results
-        while results.ready:
-            result = results.begun[results.ready[0]].result
-            if result is None:
-                raise AssertionError("it is ready, and has no result")
-            try:
-                yield result
-            except GeneratorExit:
-                results.gave()
-                raise
-            if os.getpid() != self._process:
-                raise RuntimeError(f"create_many goes on in process {self._process}, and this is a copy of it")
-            # Not before: Ctrl-C may come on the way out, and then it is told in a note.
-            results.gave()
-            del result
 
     def _begin(self, begun: _Begun) -> None:
         number = self._count
@@ -248,6 +254,8 @@ class Many:
         """End it, begin nothing more, and tell in notes what was not given out. The exception to raise."""
         if os.getpid() != self._process:
             return exc  # what is under way is the other process's
+        if isinstance(exc, GeneratorExit) and self._results.ready:
+            self._results.gave()  # the one at which it was closed
         try:
             self._lanes.stop()
         except BaseException as more:  # noqa: BLE001 - one of the two is raised

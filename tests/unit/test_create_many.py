@@ -142,13 +142,14 @@ def raising(error: Exception) -> Iterator[bytes]:
 def bad_items(folder: Path) -> dict[str, tuple[NewObject, type[StorageGuardError], type[BaseException] | None]]:
     """What is wrong, and the result, and its cause where the result is only its wrapper."""
     wild: Any = 12
+    wild_text: Any = ["text"]
     bad_options: Any = {"content_type": "text/plain"}
     return {
         "taken": (NewObject("taken", b"x"), ObjectExists, None),
         "invalid key": (NewObject("a//b", b"x"), InvalidKey, None),
         "no key at all": (NewObject(wild, b"x"), NotWritten, TypeError),
         "data of a wrong type": (NewObject("number", wild), NotWritten, TypeError),
-        "text": (NewObject("text", iter(["text"])), NotWritten, TypeError),  # type: ignore[list-item]
+        "text": (NewObject("text", wild_text), NotWritten, TypeError),
         "iterable that raises": (NewObject("raises", raising(ValueError("own"))), NotWritten, ValueError),
         "raises one of ours": (
             NewObject("ours", raising(ObjectNotFound("x", key="other"))),
@@ -268,7 +269,7 @@ def test_a_store_without_the_guarantee_is_refused_before_the_first_byte() -> Non
         def capabilities(self) -> Capabilities:
             return Capabilities(put="missing", finish="missing", copy="missing", write_ids=True)
 
-    items = [("a", raising(ValueError())), ("b", b"x")]
+    items: list[tuple[str, Any]] = [("a", raising(ValueError())), ("b", b"x")]
     results = list(Store(Missing(limits=LIMITS)).create_many(items))
     assert [type(each) for each in results] == [GuaranteeMissing] * 2
 
@@ -300,7 +301,7 @@ def test_the_options_of_a_call_leave_room_for_short_keys_under_a_long_prefix() -
 
 def test_options_of_an_item_go_before_those_of_the_call_and_those_of_the_store_fill_in() -> None:
     store = Store(MemoryDriver(), defaults=ObjectOptions(content_type="a/a"))
-    items = [NewObject("1", b"", ObjectOptions(content_type="c/c")), ("2", b"")]
+    items: list[Any] = [NewObject("1", b"", ObjectOptions(content_type="c/c")), ("2", b"")]
     list(store.create_many(items, options=ObjectOptions(content_type="b/b")))
     list(store.create_many([("3", b"")]))
     infos = [store.head(key) for key in "123"]

@@ -386,7 +386,7 @@ class CtrlC:
     """KeyboardInterrupt at the n-th bytecode that the coordinator executes in our modules, or call of `threading` from
     there; what `threading` does with its own locks when it is interrupted is not ours."""
 
-    OURS = ("lanes.py", "concurrency.py")
+    OURS: tuple[str, ...] = ("lanes.py", "concurrency.py")
 
     def __init__(self, after: int) -> None:
         self.left = after
