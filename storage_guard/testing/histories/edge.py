@@ -42,7 +42,8 @@ class Journal(Protocol):
 
 class StoreEnd(FaultyDriver):
     """Adds no fault: it writes down what took effect, and for which operation: `number`, but for late requests, which
-    are delivered within `as_late`. `copies` are the operations whose landed bytes are looked at."""
+    are delivered within `as_late`. `copies` are the operations whose landed bytes are looked at. `parts` are those of
+    operations that are several, by the number of the whole and the key: they have numbers of their own."""
 
     def __init__(self, inner: Driver, journal: Journal) -> None:
         super().__init__(inner)
@@ -50,6 +51,7 @@ class StoreEnd(FaultyDriver):
         self._delivering = threading.local()
         self.number = -1
         self.copies: set[int] = set()
+        self.parts: dict[tuple[int, str], int] = {}
 
     @contextmanager
     def as_late(self, number: int) -> Generator[None]:
@@ -63,7 +65,8 @@ class StoreEnd(FaultyDriver):
     @contextmanager
     def _acting(self, act: Act) -> Generator[list[ObjectInfo]]:
         answer: list[ObjectInfo] = []
-        act = replace(act, began=self._journal.tick(), number=getattr(self._delivering, "number", self.number))
+        number: int = getattr(self._delivering, "number", self.number)
+        act = replace(act, began=self._journal.tick(), number=self.parts.get((number, act.key), number))
         done: Act | None = replace(act, ended=NEVER, certain=False)  # unless we learn more
         try:
             yield answer
@@ -103,6 +106,7 @@ class StoreEnd(FaultyDriver):
         """`number`: what was done when the request began; of a file that was dropped some are answered later."""
         late = getattr(self._delivering, "number", None)
         number = number if late is None else late
+        number = self.parts.get((number, key), number)
         ended = self._journal.tick()
         self._journal.touched(Touch(what, upload_id, key, number, began, ended, late=late is not None, lasting=lasting))
 
@@ -166,8 +170,8 @@ class Client(Protocol):
         """Others may have their turn, in the middle of a request."""
         ...
 
-    def bears(self, write_id: str, /) -> None:
-        """The operation writes under this id."""
+    def bears(self, write_id: str, key: str, /) -> None:
+        """The operation writes to this key under this id."""
         ...
 
 
@@ -206,19 +210,19 @@ class ClientEnd(FaultyDriver):
         return replace(can, uploads_stay=True) if self._forgetful else can
 
     def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
-        self._client.bears(meta.write_id)
+        self._client.bears(meta.write_id, key)
         return super().put_new(key, body, meta)
 
     def begin(self, key: str, meta: WriteMeta, /) -> str:
-        self._client.bears(meta.write_id)
+        self._client.bears(meta.write_id, key)
         return super().begin(key, meta)
 
     def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
-        self._client.bears(meta.write_id)
+        self._client.bears(meta.write_id, key)
         return super().finish_new(key, upload_id, parts, meta)
 
     def copy_new(self, source: ObjectRef, key: str, meta: WriteMeta, /) -> ObjectInfo:
-        self._client.bears(meta.write_id)
+        self._client.bears(meta.write_id, key)
         return super().copy_new(source, key, meta)
 
 

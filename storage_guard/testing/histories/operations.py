@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
@@ -92,6 +92,18 @@ class Operation(ABC):
     @abstractmethod
     def perform(self, store: Store, desk: Desk) -> Told:
         """Do it. What it raises is put into words by `told_of`."""
+
+    def several(self) -> Sequence[Operation]:
+        """The operations it is made of, each of which is judged by itself: of most, itself."""
+        return (self,)
+
+    def perform_each(self, store: Store, desk: Desk, hear: Callable[[int, Told], None]) -> None:
+        """Do it, and hear what becomes of each of them."""
+        hear(0, self.perform(store, desk))
+
+    def told_of_each(self, exc: BaseException, place: int) -> Told:  # noqa: ARG002 - some are several
+        """What an exception of `perform_each` says about the one of which nothing was heard."""
+        return self.told_of(exc)
 
     def simpler(self) -> Iterator[Operation]:
         """Operations that are easier to read and may fail alike."""

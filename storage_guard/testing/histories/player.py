@@ -20,7 +20,7 @@ from storage_guard.testing.bodies import BytesBody
 from storage_guard.testing.clock import FakeClock
 from storage_guard.testing.faults import Member
 from storage_guard.testing.histories.edge import ClientEnd, Elsewhere, StoreEnd, Trouble
-from storage_guard.testing.histories.history import Act, Arrival, Call, LeftUpload, Touch
+from storage_guard.testing.histories.history import NEVER, Act, Arrival, Call, LeftUpload, Told, Touch
 from storage_guard.testing.histories.operations import Operation
 from storage_guard.testing.histories.script import SIZES, TAGS, Script, Step, Turn
 from storage_guard.testing.histories.troubles import SUITED, TROUBLES
@@ -31,6 +31,8 @@ MakeStore = Callable[..., Store]
 
 DELIVERY_RATE = 0.15
 _LEAST_PART_BYTES = 64
+_PARTS_FROM = 1 << 20  # the numbers of the parts of operations that are several
+_MOST_PARTS = 16
 
 
 def part_bytes_of(driver: Driver) -> int:
@@ -147,7 +149,8 @@ class Player:
         self._requests = 0
         self._examinations = 0
         self._trace: list[str] = []
-        self._write_ids: dict[str, None] = {}
+        self._write_ids: dict[tuple[str, str], None] = {}
+        self._spilt = itertools.count()
         self._chance = random.Random(f"{script.seed}/{name}")
 
     # For operations
@@ -186,7 +189,7 @@ class Player:
         return store, content
 
     def spill(self, data: bytes) -> Path:
-        path = self._machine / f"{self._name}-{self._number}"
+        path = self._machine / f"{self._name}-{self._number}-{next(self._spilt)}"
         path.write_bytes(data)
         return path
 
@@ -236,8 +239,8 @@ class Player:
         if turn is not None and late is not None:
             self._deliver(turn, *late)
 
-    def bears(self, write_id: str, /) -> None:
-        self._write_ids[write_id] = None
+    def bears(self, write_id: str, key: str, /) -> None:
+        self._write_ids[write_id, key.removeprefix(f"{self._record.prefix}/")] = None
 
     def _trouble(self, member: Member, request: int) -> str | None:
         name = self._drawn(member, request)
@@ -278,29 +281,47 @@ class Player:
         ready = operation.ready(self)
         if ready is None:
             return
-        asked = ready.asked
+        parts = ready.several()
+        numbers = [number] if len(parts) == 1 else [_PARTS_FROM + _MOST_PARTS * number + at for at in range(len(parts))]
         self._number, self._requests, self._examinations = number, 0, 0
         self._trace, self._write_ids = [], {}
         self._thread = threading.get_ident()
         self._end.number = number
-        if asked.source is not None:
-            self._end.copies.add(number)
-        write_id = getattr(ready, "write_id", None)
-        if write_id is not None:
-            self.bears(write_id)
+        for own, part in zip(numbers, parts, strict=True):
+            asked = part.asked
+            if asked.source is not None:
+                self._end.copies.add(own)
+            if own != number:
+                self._end.parts[number, f"{self._record.prefix}/{asked.key}"] = own
+            write_id = getattr(part, "write_id", None)
+            if write_id is not None and asked.key is not None:
+                self.bears(write_id, asked.key)
         began = self._record.tick()
+        told: dict[int, tuple[Told, int]] = {}
+
+        def hear(place: int, what: Told) -> None:
+            told[place] = (what, self._record.tick())
+
         with heard() as warned:
             try:
-                told = ready.perform(self._store, self)
+                ready.perform_each(self._store, self, hear)
             except BaseException as exc:  # noqa: BLE001 - whatever it is, it is what the client was told
-                told = ready.told_of(exc)
-        told = replace(told, notes=(*told.notes, *warned))
-        if told.ticket is not None:
+                for place in range(len(parts)):
+                    if place not in told:
+                        hear(place, ready.told_of_each(exc, place))
+        for place, (own, part) in enumerate(zip(numbers, parts, strict=True)):
+            what, ended = told.get(place, (None, NEVER))
+            self._write_down(own, part, began, ended, what and replace(what, notes=(*what.notes, *warned)))
+            self._trace = []  # that of all of them stands at the first
+
+    def _write_down(self, number: int, operation: Operation, began: int, ended: int, told: Told | None) -> None:
+        asked = operation.asked
+        if told is not None and told.ticket is not None:
             told = replace(told, upload_id=parse(told.ticket).upload_id)
-        ended = self._record.tick()
-        self._record.calls.append(
-            Call(number, self._name, asked, began, ended, told, tuple(self._write_ids), tuple(self._trace))
-        )
+        own = dict.fromkeys(write_id for write_id, key in self._write_ids if key == asked.key or number < _PARTS_FROM)
+        self._record.calls.append(Call(number, self._name, asked, began, ended, told, tuple(own), tuple(self._trace)))
+        if told is None:
+            return
         if told.ticket is not None and asked.about is None:
             self._record.tickets.append((number, asked.key, told.ticket))
         for seen in told.seen:

@@ -20,7 +20,7 @@ from storage_guard.testing.histories.operations import (
     Settle,
     Stream,
 )
-from storage_guard.testing.histories.writing import ENDS, Copy, Create, Open, Rename, Resume
+from storage_guard.testing.histories.writing import ENDS, Copy, Create, CreateMany, Open, Rename, Resume
 
 SIZES = ("empty", "small", "parts", "exact")
 TAGS = ("a", "b", "c")
@@ -108,6 +108,7 @@ class Mix:
     weights: Mapping[str, float] = field(
         default_factory=lambda: {
             "create": 10.0,
+            "create-many": 2.0,
             "settle": 3.0,
             "head": 2.0,
             "read": 2.0,
@@ -200,6 +201,18 @@ def _create(rng: random.Random, near: Near) -> Operation:
     )
 
 
+def _create_many(rng: random.Random, near: Near) -> Operation:
+    """Of this key and its neighbours, so that they are others' too."""
+    place = near.keys.index(near.key)
+    keys = [near.key, *near.keys[max(0, place - 2) : place], *near.keys[place + 1 : place + 3]][: rng.randint(2, 4)]
+    rng.shuffle(keys)
+    items = tuple(
+        Create(key, _content(rng), rng.choice(("bytes", "bytes", *FORMS)), write_id=_write_id(rng, near))
+        for key in keys
+    )
+    return CreateMany(items, rng.random() < 0.5, rng.choice(IF_EXISTS), _deadline_s(rng))
+
+
 def _open(rng: random.Random, near: Near) -> Operation:
     return Open(
         near.key,
@@ -284,6 +297,7 @@ def _scan(rng: random.Random, near: Near) -> Operation:
 
 DRAWN: Mapping[str, Draw] = {
     "create": _create,
+    "create-many": _create_many,
     "settle": _settle,
     "head": _head,
     "read": _read,

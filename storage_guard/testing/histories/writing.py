@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from storage_guard import RenameIncomplete, Store
+from storage_guard import NewObject, Receipt, RenameIncomplete, Store, ticket_of
 from storage_guard.files.opening import ObjectTextWriter, ObjectWriter
 from storage_guard.testing.histories.data import Form, OwnDataError, handed_over
-from storage_guard.testing.histories.history import Asked, Told
+from storage_guard.testing.histories.history import Asked, Seen, Told, What
 from storage_guard.testing.histories.operations import (
     Desk,
     IfExists,
@@ -63,6 +64,98 @@ class Create(Operation):
         for each in (Create(self.key, short), plain, Create(self.key, short, "bytes", self.if_exists, self.write_id)):
             if each != self:
                 yield each
+
+
+@dataclass(frozen=True)
+class CreateMany(Operation):
+    """Several creates in one call, to as many keys; each is judged as one of its own."""
+
+    items: tuple[Create, ...]
+    ordered: bool = False
+    if_exists: IfExists = "error"
+    deadline_s: float = 300.0
+
+    @property
+    def asked(self) -> Asked:
+        return self.several()[0].asked
+
+    def several(self) -> Sequence[Create]:
+        return [
+            _OneOfMany(each.key, each.content, each.form, self.if_exists, each.write_id, self.deadline_s, of=self)
+            for each in self.items
+        ]
+
+    def perform(self, store: Store, desk: Desk) -> Told:  # noqa: ARG002
+        raise AssertionError("they are told of one by one")
+
+    def perform_each(self, store: Store, desk: Desk, hear: Callable[[int, Told], None]) -> None:
+        places = {each.key: place for place, each in enumerate(self.items)}
+        with ExitStack() as stack:
+            results = store.create_many(
+                self._objects(desk, stack), ordered=self.ordered, if_exists=self.if_exists, deadline_s=self.deadline_s
+            )
+            for result in results:
+                told = told_of_receipt(result) if isinstance(result, Receipt) else told_of_write(result)
+                hear(places.pop(str(result.key)), told)
+        if places:
+            raise AssertionError(f"no results of {sorted(places)}")
+
+    def _objects(self, desk: Desk, stack: ExitStack) -> Iterator[NewObject]:
+        for each in self.items:
+            desk.turn()
+            data, close = handed_over(each.form, desk.contents[each.content], desk.spill)
+            stack.callback(close)
+            yield NewObject(each.key, data, write_id=each.write_id)
+
+    def told_of_each(self, exc: BaseException, place: int) -> Told:
+        """It has a note on each that was begun, and perhaps a ticket of the one at which it came."""
+        key = self.items[place].key
+        if not isinstance(exc, KeyboardInterrupt):
+            return Told("wrong", words=words_of(exc))
+        notes: tuple[str, ...] = (*getattr(exc, "__notes__", ()),)
+        ticket = ticket_of(exc)
+        if ticket is not None and any(f"{key!r} may have been written: settle(ticket_of" in note for note in notes):
+            return Told("unknown", ticket=ticket, notes=notes, words=words_of(exc))
+        own = [note for note in notes if note.startswith(repr(key))]
+        written = [note for note in own if f"{key!r} was written: " in note]
+        if written:
+            outcome, _, write_id = written[0].partition("was written: ")[2].partition(", write ")
+            return Told(_RECEIPTS[outcome], (Seen(key, None, write_id, None),), notes=notes, words=written[0])
+        asked = [note.rpartition("settle('")[2].partition("')")[0] for note in own if "settle('" in note]
+        if asked:
+            return Told("unknown", ticket=asked[0], notes=notes, words=own[0])
+        if any(f"{key!r} exists in " in note for note in own):
+            return Told("exists", notes=notes, words=own[0])
+        if any("WITHOUT the create-only condition" in note for note in own):
+            return Told("broken", notes=notes, words=own[0])
+        return Told("not written", notes=notes, words=own[0] if own else "never taken")
+
+    def simpler(self) -> Iterator[Operation]:
+        for place in range(len(self.items) if len(self.items) > 1 else 0):
+            yield replace(self, items=(*self.items[:place], *self.items[place + 1 :]))
+        if len(self.items) == 1:
+            yield from (replace(each, if_exists=self.if_exists, deadline_s=self.deadline_s) for each in self.items)
+        plain = tuple(Create(each.key, each.content) for each in self.items)
+        for other in (CreateMany(plain), replace(self, items=plain)):
+            if other != self:
+                yield other
+
+
+_RECEIPTS: Mapping[str, What] = {"created": "created", "same": "same", "present": "present"}
+
+
+@dataclass(frozen=True)
+class _OneOfMany(Create):
+    """One of them, for the record."""
+
+    of: CreateMany | None = None
+
+    @property
+    def asked(self) -> Asked:
+        asked = super().asked
+        beside = len(self.of.items) - 1 if self.of is not None else 0
+        ordered = ", in order" if self.of is not None and self.of.ordered else ""
+        return replace(asked, words=f"{asked.words} beside {beside} others{ordered}")
 
 
 @dataclass(frozen=True)
