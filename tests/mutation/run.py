@@ -45,6 +45,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "policy": (STORE, OF_UPLOADS),
     "creation": (STORE,),
     "resolve": (STORE,),
+    "many": (("unit/test_create_many.py", "faults/test_create_many_ends.py"), ("faults/test_create_many_faults.py",)),
     "removal": (("unit/test_removal.py", *STORE),),
 }
 ROOMS = (".", "engine", "uploads", "files")  # where a module may be
