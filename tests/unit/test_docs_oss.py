@@ -77,6 +77,14 @@ def getaddrinfo(host, port, *more, **options):
     return resolved(host, port, *more, **options)
 socket.getaddrinfo = getaddrinfo
 
+import pycurl
+from storage_guard.wire import handle
+set_up = handle.set_up
+def set_up_for_here(curl, *settings):
+    set_up(curl, *settings)
+    curl.setopt(pycurl.CONNECT_TO, [f"::127.0.0.1:{os.environ['LOOPBACK_PORT']}"])
+handle.set_up = set_up_for_here
+
 def ask_sts():
     import oss2.credentials, time
     return oss2.credentials.Credentials("STS.id", "sts-secret", "sts-token"), time.time() + 3600
@@ -266,7 +274,7 @@ TROUBLE: dict[str, Callable[[], None]] = {
     "is in the region cn-beijing, not in cn-hangzhou": lambda: open_page(
         endpoint="oss-cn-beijing.aliyuncs.com", region="cn-hangzhou"
     ),
-    "no TLS with this endpoint": by_https,
+    "no TLS with this host": by_https,
     "the clock of this machine is": refused_with(
         {"ServerTime": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}, "RequestTimeTooSkewed"
     ),
