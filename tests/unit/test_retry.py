@@ -100,6 +100,17 @@ def test_who_waits_notices_soon_that_all_is_over() -> None:
     assert clock.now_s() <= 3.25, "and at once if it is over already"
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_who_waits_beside_others_notices_that_the_whole_is_over(own: bool) -> None:
+    clock = FakeClock(chance=1.0)
+    one = Patience(clock, RetryPolicy(8.0, 8.0), 100.0, stopped=lambda: clock.now_s() >= 3.0).beside()
+    assert not one.over
+    assert not one.wait(stopped=(lambda: False) if own else None)
+    assert 3.0 <= clock.now_s() <= 3.25
+    assert one.over
+    assert not Patience(clock, RetryPolicy(), 1.0).over
+
+
 def test_who_is_not_stopped_waits_as_long_as_anybody() -> None:
     for chance in (0.0, 0.01, 0.5, 1.0):
         clock = FakeClock(chance=chance)
