@@ -104,10 +104,10 @@ def test_who_waits_notices_soon_that_all_is_over() -> None:
 def test_who_waits_beside_others_notices_that_the_whole_is_over(own: bool) -> None:
     clock = FakeClock(chance=1.0)
     one = Patience(clock, RetryPolicy(8.0, 8.0), 100.0, stopped=lambda: clock.now_s() >= 3.0).beside()
-    assert not one.over
+    over = [one.over]
     assert not one.wait(stopped=(lambda: False) if own else None)
     assert 3.0 <= clock.now_s() <= 3.25
-    assert one.over
+    assert [*over, one.over] == [False, True]
     assert not Patience(clock, RetryPolicy(), 1.0).over
 
 
