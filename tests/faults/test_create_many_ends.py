@@ -409,6 +409,22 @@ def test_ctrl_c_does_not_wait_for_the_deadline_of_a_dead_store(
         assert sum("settle(" in note for note in notes) == 3
 
 
+@pytest.mark.parametrize(
+    ("in_flight", "of_store", "parts"),
+    [(4, None, 16), (8, None, 8), (64, None, 1), (4, 3, 3), (None, 2, 2), (100, None, 1)],
+)
+def test_what_all_send_together_is_shared_out_among_them(
+    in_flight: int | None, of_store: int | None, parts: int
+) -> None:
+    link = Link(WIDE)
+    store = Store(LinkDriver(link, LIMITS), clock=link, part_bytes=1000, multipart_from_bytes=1000, in_flight=of_store)
+    with many_on(link):
+        (receipt,) = store.create_many([("k", bytes(60_000))], in_flight=in_flight)
+    assert isinstance(receipt, Receipt)
+    assert receipt.parts == 60
+    assert parts <= link.most_open <= parts + 1, "one more to look who has the key"
+
+
 @pytest.mark.parametrize("in_flight", [4, 64])
 def test_ctrl_c_ends_a_large_object_between_two_of_its_parts(in_flight: int) -> None:
     link = Link(Road(latency_s=0.1, connection_rate=100.0, total_rate=1e9))  # a second for a part of 100 bytes

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 ROOMS = (".", "engine", "uploads", "files")  # where a module may be
 LONGEST_S = 300
+MOST_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -84,16 +86,30 @@ def _run(module: str, source: Path, tests: Sequence[str]) -> str:
     more = {"MUTANT_MODULE": module, "MUTANT_SOURCE": str(source), "PYTHONPATH": str(TESTS)}
     try:
         done = subprocess.run(
-            command, cwd=HOUSE, env=os.environ | more, capture_output=True, text=True, check=False, timeout=LONGEST_S
+            command,
+            cwd=HOUSE,
+            env=os.environ | more,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_S,
+            preexec_fn=_bounded,
         )
     except subprocess.TimeoutExpired:
         return "it never ends"
     if done.returncode == 0:
         return ""
+    if "MemoryError" in done.stdout + done.stderr:
+        return "it takes all the memory"
     if done.returncode not in (1, 2):
         raise RuntimeError(f"pytest itself failed:\n{done.stdout}\n{done.stderr}")
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return failed[0] if failed else "it cannot be imported"
+
+
+def _bounded() -> None:
+    """What a loop that never ends collects must not take the machine with it."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
 
 
 def main() -> int:
