@@ -18,6 +18,7 @@ import pytest
 from properties.simulated_link import Link, LinkCrew, LinkDriver, Road, on
 from storage_guard import NotWritten, Receipt, StorageGuardError, Store, ticket_of
 from storage_guard.driver import Body, Busy, Limits, Lost, ObjectInfo, Part, PartSlot, WriteMeta
+from storage_guard.engine import many
 from storage_guard.engine.lanes import Lanes
 from storage_guard.engine.many import Many
 from storage_guard.memory import MemoryDriver
@@ -144,6 +145,7 @@ def test_what_the_consumer_throws_in_comes_out_with_notes_of_what_it_was_not_giv
     with pytest.raises(ValueError, match="enough") as caught:
         results.throw(trouble)
     assert caught.value is trouble
+    assert trouble.__cause__ is None
     assert driver.under_way == 0
     check_told(driver, [first], trouble, driver.came)
     assert len(driver.came) <= 5
@@ -226,8 +228,45 @@ def test_two_that_end_their_threads_leave_both_their_tickets() -> None:
 
 
 def lanes_of(results: Any) -> Lanes[int]:
-    many: Many = results.gi_frame.f_locals["self"]
-    return many._lanes
+    one: Many = results.gi_frame.f_locals["self"]
+    return one._lanes
+
+
+def test_results_that_are_there_are_given_before_the_next_item_is_asked_for_in_threads_too() -> None:
+    given: list[Result] = []
+
+    def items() -> Iterator[tuple[str, bytes]]:
+        yield "k0", b""
+        eventually(lanes_of(results)._crew.has_done)
+        yield "k1", b""
+        assert given, "a slow iterator would hold it back"
+
+    results = Store(MemoryDriver()).create_many(items())
+    given.append(next(results))
+    given.extend(results)
+    assert {each.key for each in given} == {"k0", "k1"}
+
+
+@pytest.mark.parametrize("way", SHORT, ids=str)
+def test_trouble_of_our_own_ends_the_call_and_is_not_silent(
+    way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble, taken = LookupError("a bug"), list[int]()
+
+    def no_words(*_: object) -> StorageGuardError:
+        raise trouble
+
+    monkeypatch.setattr(many, "_as_result", no_words)
+    items: list[tuple[str, Any]] = [("bad", 7), *numbered(2)]
+
+    def offered() -> Iterator[tuple[str, Any]]:
+        yield from items
+        yield from numbered(1000, taken)
+
+    with pytest.raises(LookupError) as caught:
+        list(Store(MemoryDriver(limits=LIMITS)).create_many(offered(), **way))
+    assert caught.value is trouble
+    assert len(taken) < 20
 
 
 def test_ctrl_c_while_it_is_closed_is_not_lost() -> None:
