@@ -133,7 +133,7 @@ class Many:
         self._lanes: Lanes[int] = Lanes(
             Inline() if most == 1 else Threads(), Concurrency(most=most), access.clock, self._results.took
         )
-        self._most_begun = _AHEAD * most if ordered else most
+        self._most_begun = _AHEAD * most
         self._count = 0
         self._all_taken = False
         self._trouble: Exception | None = None  # of the items
