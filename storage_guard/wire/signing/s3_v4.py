@@ -1,0 +1,172 @@
+"""AWS signatures, version 4, as S3 wants them.
+
+The rules: docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html (in headers) and
+sigv4-query-string-auth.html (in URLs). Unlike other services S3 wants paths as they are, encoded once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from storage_guard.wire.signing.credentials import Credentials
+from storage_guard.wire.signing.encoding import key_path, percent_encoded
+from storage_guard.wire.signing.fields import check_method, header_fields
+from storage_guard.wire.signing.signer import Unsigned
+from storage_guard.wire.signing.stamps import basic_stamp
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+EMPTY_SHA256 = hashlib.sha256().hexdigest()
+MAX_EXPIRES_S = 7 * 24 * 3600  # of a URL
+
+_TERMINATOR = "aws4_request"
+_SCOPE_PART = re.compile(r"[A-Za-z0-9_-]+")
+# What the way may change, or a client may add behind the signer's back: the same that AWS's own clients leave out.
+_NEVER_SIGNED = frozenset(
+    (
+        *("authorization", "baggage", "connection", "expect", "keep-alive", "proxy-authenticate"),
+        *("proxy-authorization", "te", "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade"),
+        *("user-agent", "x-amzn-trace-id"),
+    )
+)
+
+
+class _DayKey(NamedTuple):
+    """What is the same in all signatures with one key on one day (UTC)."""
+
+    credentials: Credentials
+    day: str
+    scope: str
+    key: bytes
+
+
+class SigV4Signer:
+    """Signs for one region, such as "eu-central-1", and one service of S3's kind ("s3-outposts", "s3-object-lambda").
+
+    Of a request's `bucket` the path begins; it is empty where the host names the bucket. The headers hold `host`, as it
+    is sent, and all of them are signed but for those that may change on the way. The body is covered by a header
+    `x-amz-content-sha256`, its SHA-256 in hexadecimal; without one it is not signed (UNSIGNED-PAYLOAD). A `date` among
+    the headers is not sent.
+
+    `base_path`: what stands before the bucket, encoded, if the service is not at the root of its host.
+
+    Raises ValueError for a region or service with characters that would take the scope apart, and for "s3express",
+    which wants sessions in place of credentials.
+    """
+
+    __slots__ = ("_day_key", "base_path", "region", "service")
+
+    def __init__(self, region: str, service: str = "s3", *, base_path: str = "") -> None:
+        if not (_SCOPE_PART.fullmatch(region) and _SCOPE_PART.fullmatch(service)):
+            raise ValueError(f"no signature has the region {region!r} and the service {service!r}")
+        if service == "s3express":
+            raise ValueError("s3express (directory buckets) signs with sessions, which is not supported here")
+        self.region = region
+        self.service = service
+        self.base_path = base_path
+        # One, not a table: it is replaced when the day or the key changes, and no old secret stays behind.
+        self._day_key: _DayKey | None = None
+
+    def sign(self, request: Unsigned, credentials: Credentials, at: datetime) -> dict[str, str]:
+        """As `Signer.sign` says."""
+        stamp = basic_stamp(at)
+        fields = header_fields(request.headers)
+        fields.pop("date", None)
+        fields["x-amz-date"] = stamp
+        fields.setdefault("x-amz-content-sha256", UNSIGNED_PAYLOAD)
+        if credentials.security_token:
+            fields["x-amz-security-token"] = credentials.security_token
+        day_key = self._key_of_day(credentials, stamp[:8])
+        names = _signed_names(fields)
+        signature = _signature(day_key, stamp, canonical_request(request, fields, names, self.base_path))
+        fields["authorization"] = (
+            f"{ALGORITHM} Credential={credentials.access_key_id}/{day_key.scope}, SignedHeaders={';'.join(names)}, "
+            f"Signature={signature}"
+        )
+        return fields
+
+    def presign(self, request: Unsigned, credentials: Credentials, at: datetime, expires_s: int) -> str:
+        """As `Signer.presign` says. `expires_s`: 1 to `MAX_EXPIRES_S`."""
+        if not 1 <= expires_s <= MAX_EXPIRES_S:
+            raise ValueError(f"a URL is valid for 1 to {MAX_EXPIRES_S} seconds, not {expires_s}")
+        stamp = basic_stamp(at)
+        fields = header_fields(request.headers)
+        day_key = self._key_of_day(credentials, stamp[:8])
+        names = _signed_names(fields)
+        query = dict(request.params)
+        query["X-Amz-Algorithm"] = ALGORITHM
+        query["X-Amz-Credential"] = f"{credentials.access_key_id}/{day_key.scope}"
+        query["X-Amz-Date"] = stamp
+        query["X-Amz-Expires"] = str(expires_s)
+        query["X-Amz-SignedHeaders"] = ";".join(names)
+        if credentials.security_token:
+            query["X-Amz-Security-Token"] = credentials.security_token
+        signed = canonical_request(request._replace(params=query), fields, names, self.base_path)
+        query["X-Amz-Signature"] = _signature(day_key, stamp, signed)
+        return "&".join([f"{percent_encoded(name)}={percent_encoded(value or '')}" for name, value in query.items()])
+
+    def _key_of_day(self, credentials: Credentials, day: str) -> _DayKey:
+        known = self._day_key
+        if (
+            known is None
+            or known.day != day
+            or (known.credentials is not credentials and known.credentials != credentials)
+        ):
+            scope = f"{day}/{self.region}/{self.service}/{_TERMINATOR}"
+            key = f"AWS4{credentials.access_key_secret}".encode()
+            for part in (day, self.region, self.service, _TERMINATOR):
+                key = hmac.digest(key, part.encode(), "sha256")
+            known = self._day_key = _DayKey(credentials, day, scope, key)
+        return known
+
+
+def object_path(bucket: str, key: str) -> str:
+    """What stands in a URL behind the host: `/bucket/key`, `/bucket` without a key, and `/key` where the host names the
+    bucket. Raises ValueError for a lone surrogate."""
+    if not bucket:
+        return key_path(key)
+    return f"/{percent_encoded(bucket)}{key_path(key)}" if key else f"/{percent_encoded(bucket)}"
+
+
+def canonical_query(params: Mapping[str, str | None]) -> str:
+    """As it is signed: sorted by encoded name, and each name with its "=". Raises ValueError for a lone surrogate."""
+    if not params:
+        return ""
+    pairs = sorted([(percent_encoded(name), percent_encoded(value or "")) for name, value in params.items()])
+    return "&".join([f"{name}={value}" for name, value in pairs])
+
+
+def canonical_request(request: Unsigned, fields: Mapping[str, str], names: list[str], base_path: str = "") -> bytes:
+    """What is hashed and signed. S3 shows its own as `CanonicalRequest` when it refuses with SignatureDoesNotMatch.
+
+    `fields`: all headers, as `header_fields` gives them. `names`: those of them that are signed, sorted.
+
+    Raises ValueError where `host` is missing.
+    """
+    check_method(request.method)
+    if "host" not in fields:
+        raise ValueError("a request is signed for a host, and the header host is missing")
+    lines = "".join([f"{name}:{_single_spaced(fields[name])}\n" for name in names])
+    path, query = f"{base_path}{object_path(request.bucket, request.key)}", canonical_query(request.params)
+    payload = fields.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
+    return f"{request.method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{payload}".encode()
+
+
+def _signed_names(fields: Mapping[str, str]) -> list[str]:
+    return sorted([name for name in fields if name not in _NEVER_SIGNED])
+
+
+def _single_spaced(value: str) -> str:
+    if value.isascii() and "  " not in value and "\t" not in value:
+        return value
+    return " ".join(value.split())
+
+
+def _signature(day_key: _DayKey, stamp: str, canonical: bytes) -> str:
+    to_sign = f"{ALGORITHM}\n{stamp}\n{day_key.scope}\n{hashlib.sha256(canonical).hexdigest()}"
+    return hmac.digest(day_key.key, to_sign.encode(), "sha256").hex()
