@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import tempfile
+from collections.abc import Callable
 
 import pytest
+
+from telling import Tell, teller, told
 
 # A shell ignores SIGINT for what it runs in the background, and Python then lets Ctrl-C pass too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -26,3 +30,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     soak = [item for item in items if item.get_closest_marker("soak")]
     config.hook.pytest_deselected(items=soak)
     items[:] = [item for item in items if item not in soak]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    ended = itertools.chain.from_iterable(terminalreporter.getreports(each) for each in ("passed", "failed"))
+    lines = list(told(ended))
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Shows what was measured, when all is over."""
+    return teller(record_property)

@@ -142,6 +142,9 @@ class _Gone(Fault):
 class _Answers(Fault):
     make: Callable[[], Signal]
 
+    def __repr__(self) -> str:
+        return f"answers({self.make()!r})"  # the same in every process: tests are named by it
+
     def strike(self, request: Request[T], /) -> T:
         signal = self.make()
         if isinstance(signal, Broken):

@@ -34,6 +34,7 @@ from storage_guard.testing import race_processes, winners
 from storage_guard.uploads import journal as journal_module
 from storage_guard.uploads import ownfile
 from storage_guard.uploads.journal import Entry, Held, HeldElsewhere, Journal, SourceIdentity
+from telling import Tell
 
 TESTS = Path(__file__).resolve().parents[1]
 URL = "file:///some/where"
@@ -267,11 +268,10 @@ def judge(journal: Journal, may: dict[str, set[int | None]], found: Counter[str]
 
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(50 * KILLS, marks=pytest.mark.soak)])
 def test_the_killed_leave_every_upload_whole_or_absent_and_held_by_nobody(
-    kills: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kills: int, tmp_path: Path, tell: Tell
 ) -> None:
     found = kill_workers(tmp_path, kills)
-    with capsys.disabled():
-        print(f"\n  {kills} kills of {WORKERS} workers: {dict(found)}")
+    tell(f"{kills} kills of {WORKERS} workers: {dict(found)}")
     assert min(found[what] for what in ("found", "recorded", "removing")) > 0
 
 

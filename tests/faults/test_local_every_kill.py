@@ -18,6 +18,7 @@ from faults.killing import killed
 from faults.local_systems import Quick, files_below
 from storage_guard import ObjectExists, Store
 from storage_guard_local import LocalDriver
+from telling import Tell
 
 KEY = "a/b/object"
 WRITE_ID = "the-write"
@@ -75,7 +76,7 @@ def cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("size", "way", "root_is"), list(cases()))
 def test_a_writer_killed_at_any_call_leaves_the_key_free_or_the_object_whole(
-    size: str, way: str, root_is: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    size: str, way: str, root_is: str, tmp_path: Path, tell: Tell
 ) -> None:
     lacks = WAYS[way]
     data = bytes_of(SIZES[size])
@@ -90,12 +91,10 @@ def test_a_writer_killed_at_any_call_leaves_the_key_free_or_the_object_whole(
     assert min(counts.found["free"], counts.found["whole"]) > 0
     assert {"open", "fsync", "setxattr", "fstat", "lstat", "mkdir", "close"} <= counts.killed_in
     assert bool(counts.litter) == (way != "anonymous")
-    with capsys.disabled():
-        print(
-            f"\n  {size}, {way}, {root_is} root: {counts.kills} kills, {counts.found['free']} found free, "
-            f"{counts.found['whole']} whole, {counts.litter} with a temporary file to sweep",
-            end="",
-        )
+    tell(
+        f"{size}, {way}, {root_is} root: {counts.kills} kills, {counts.found['free']} found free, "
+        f"{counts.found['whole']} whole, {counts.litter} with a temporary file to sweep",
+    )
 
 
 def judge(root: Path, name: str, data: bytes, way: str, *, old: bool, counts: Counts) -> None:

@@ -25,6 +25,7 @@ from storage_guard_local import LocalDriver
 from storage_guard_local.folders import Folders, Place
 from storage_guard_local.objects import Opened
 from storage_guard_local.publish import Publisher
+from telling import Tell
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -282,19 +283,14 @@ def histories(way: str, seeds: range, steps: int, **more: Any) -> Counts:
     return counts
 
 
-def say(capsys: pytest.CaptureFixture[str], what: object) -> None:
-    with capsys.disabled():
-        print(f"\n  {what}", end="")
-
-
 # The laws
 
 
 @pytest.mark.parametrize("disk", DISKS)
 @pytest.mark.parametrize("way", WAYS)
-def test_every_receipt_stands_a_crash_of_the_machine(way: str, disk: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_receipt_stands_a_crash_of_the_machine(way: str, disk: str, tell: Tell) -> None:
     counts = histories(way, range(6), 25, **DISKS[disk])
-    say(capsys, f"{way}, {disk}: {counts}")
+    tell(f"{way}, {disk}: {counts}")
     assert counts.violations == []
     assert counts.receipts["created"] > 0
 
@@ -302,11 +298,9 @@ def test_every_receipt_stands_a_crash_of_the_machine(way: str, disk: str, capsys
 @pytest.mark.soak
 @pytest.mark.parametrize("disk", DISKS)
 @pytest.mark.parametrize("way", WAYS)
-def test_every_receipt_stands_many_crashes_of_the_machine(
-    way: str, disk: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_receipt_stands_many_crashes_of_the_machine(way: str, disk: str, tell: Tell) -> None:
     counts = histories(way, range(1000, 1040), 40, ways_to_crash=8, **DISKS[disk])
-    say(capsys, f"{way}, {disk}: {counts}")
+    tell(f"{way}, {disk}: {counts}")
     assert counts.violations == []
     assert min(counts.receipts[each] for each in ("created", "same", "present")) > 0
 
@@ -508,7 +502,7 @@ PLANTED: dict[str, tuple[type[Process], Callable[[pytest.MonkeyPatch], None] | N
 
 @pytest.mark.parametrize(("way", "defect"), list(itertools.product(WAYS, PLANTED)))
 def test_a_driver_with_a_planted_defect_is_caught(
-    way: str, defect: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    way: str, defect: str, monkeypatch: pytest.MonkeyPatch, tell: Tell
 ) -> None:
     process, patch = PLANTED[defect]
     if patch is not None:
@@ -516,4 +510,4 @@ def test_a_driver_with_a_planted_defect_is_caught(
     counts = histories(way, range(40), 25, process=process, **DISKS["no journal"])
     assert counts.violations, f"{defect} was not noticed in {counts.crashes} crashes"
     if way == "anonymous":
-        say(capsys, f"{defect}: caught in crash {counts.crashes}: {counts.violations[0]}")
+        tell(f"{defect}: caught in crash {counts.crashes}: {counts.violations[0]}")

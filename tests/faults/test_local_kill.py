@@ -21,6 +21,7 @@ from faults.nursery import Death, Job, store_for
 from storage_guard import ObjectInfo, Store
 from storage_guard.checksum import as_checksum, crc64xz
 from storage_guard.model import KiB, MiB
+from telling import Tell
 
 TESTS = Path(__file__).resolve().parents[1]
 SIZES = (0, 1, 4 * KiB, 300 * KiB, MiB, 4 * MiB)
@@ -56,29 +57,25 @@ def nursery(root: Path) -> Generator[Nursery]:
 
 
 @pytest.mark.parametrize("lacks", WAYS)
-def test_a_killed_writer_leaves_the_object_whole_or_the_key_free(
-    lacks: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    kill_writers(tmp_path / "root", tuple(lacks.split()), WAYS[lacks], capsys)
+def test_a_killed_writer_leaves_the_object_whole_or_the_key_free(lacks: str, tmp_path: Path, tell: Tell) -> None:
+    kill_writers(tmp_path / "root", tuple(lacks.split()), WAYS[lacks], tell)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("lacks", WAYS)
 def test_of_many_killed_writers_each_leaves_its_object_whole_or_the_key_free(
-    lacks: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lacks: str, tmp_path: Path, tell: Tell
 ) -> None:
-    kill_writers(tmp_path / "root", tuple(lacks.split()), 10 * WAYS[lacks], capsys)
+    kill_writers(tmp_path / "root", tuple(lacks.split()), 10 * WAYS[lacks], tell)
 
 
-def test_the_same_killing_finds_out_who_writes_under_the_name_itself(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_same_killing_finds_out_who_writes_under_the_name_itself(tmp_path: Path, tell: Tell) -> None:
     """After 3 to 4 kills in the median of 20 hunts, 17 at worst."""
     with pytest.raises(AssertionError):
-        kill_writers(tmp_path / "root", ("care",), 200, capsys)
+        kill_writers(tmp_path / "root", ("care",), 200, tell)
 
 
-def kill_writers(root: Path, lacks: tuple[str, ...], kills: int, capsys: pytest.CaptureFixture[str]) -> None:
+def kill_writers(root: Path, lacks: tuple[str, ...], kills: int, tell: Tell) -> None:
     seed = secrets.randbits(32)
     dice = random.Random(seed)
     store = store_for(str(root), lacks)
@@ -101,8 +98,7 @@ def kill_writers(root: Path, lacks: tuple[str, ...], kills: int, capsys: pytest.
             found[judge(store, job, death)] += 1
             keys.add(job.key)
     disk = f"a disk without {' and '.join(lacks)}" if lacks else "a disk that has everything"
-    with capsys.disabled():
-        print(f"\n  {kills} kills, {disk}: {dict(found)}")
+    tell(f"{kills} kills, {disk}: {dict(found)}")
     check_nothing_else(root, lacks, keys)
     assert found["free"] > 0, f"seed {seed}"
     assert found["whole, unanswered"] + found["whole, answered"] > 0, f"seed {seed}"

@@ -19,6 +19,7 @@ from storage_guard_local import LocalDriver
 from storage_guard_local.kept import Kept
 from storage_guard_local.lasting import LastingUpload, LastingUploads
 from storage_guard_local.syscalls import System
+from telling import Tell
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -111,13 +112,12 @@ def judge_killed(folder: Path, lacks: tuple[str, ...]) -> list[str]:
 
 @ways
 def test_whoever_comes_after_a_killed_writer_goes_on_or_finds_the_object_whole(
-    lacks: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lacks: tuple[str, ...], tmp_path: Path, tell: Tell
 ) -> None:
     found = judge_killed(tmp_path, lacks)
     assert sorted(set(found)) == ["finished", "none", "whole"]
     assert found == sorted(found, key=["none", "finished", "whole"].index), "an upload was lost that had been begun"
-    with capsys.disabled():
-        print(f"\n  {len(found)} kills: {dict(Counter(found))}", end="")
+    tell(f"{len(found)} kills: {dict(Counter(found))}")
 
 
 def test_an_upload_is_not_swept_while_it_is_begun(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from storage_guard.driver import Part
 from storage_guard_local import LocalDriver
 from storage_guard_local.kept import Kept
 from storage_guard_local.lasting import LastingUpload, LastingUploads
+from telling import Tell
 
 ROOT = "/data"
 DISKS: dict[str, dict[str, bool]] = {
@@ -88,14 +89,11 @@ class Worlds:
 
 @pytest.mark.parametrize("disk", DISKS)
 @pytest.mark.parametrize("way", WAYS)
-def test_an_upload_stands_every_crash_of_the_machine_or_is_gone(
-    way: str, disk: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_upload_stands_every_crash_of_the_machine_or_is_gone(way: str, disk: str, tell: Tell) -> None:
     worlds = Worlds(WAYS[way], DISKS[disk])
     worlds.run()
     assert sorted(worlds.found) == ["finished", "none", "whole"]  # and never "lost"
-    with capsys.disabled():
-        print(f"\n  {way}, {disk}: {dict(worlds.found)}", end="")
+    tell(f"{way}, {disk}: {dict(worlds.found)}")
 
 
 # The instrument, proved on planted defects

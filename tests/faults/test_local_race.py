@@ -16,6 +16,7 @@ from storage_guard.model import KiB
 from storage_guard.testing import RemoteError, race_processes
 from storage_guard_local import LocalDriver, System
 from storage_guard_local.syscalls import proc_path
+from telling import Tell
 
 CONTENDERS = 8
 TICK_S = 0.01  # the clock is one for all processes; sleepers wake together, waiters at a barrier one by one
@@ -84,37 +85,33 @@ def check_round(store: Store, number: int, results: list[Receipt | BaseException
     assert store.read(f"race/{number}") == wanted
 
 
-def check_race(store: Store, rounds: int, capsys: pytest.CaptureFixture[str]) -> None:
+def check_race(store: Store, rounds: int, tell: Tell) -> None:
     results = race(store, rounds)
     for number, each in enumerate(results):
         check_round(store, number, each)
     won = {who for each in results for who, result in enumerate(each) if isinstance(result, Receipt)}
     assert [each.key for each in store.scan(delimiter="/")] == ["race/"]
     assert len(list(store.scan("race/"))) == rounds
-    with capsys.disabled():
-        print(f"\n  {rounds} rounds of {CONTENDERS} processes, one winner each; {len(won)} processes won some")
+    tell(f"{rounds} rounds of {CONTENDERS} processes, one winner each; {len(won)} processes won some")
     assert len(won) > 1, "the same process always won: there was no race"
 
 
-def test_of_eight_processes_one_wins_each_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    check_race(store_at(tmp_path / "root"), ROUNDS, capsys)
+def test_of_eight_processes_one_wins_each_round(tmp_path: Path, tell: Tell) -> None:
+    check_race(store_at(tmp_path / "root"), ROUNDS, tell)
 
 
 @pytest.mark.parametrize("durable", [False, True], ids=["unsynced", "durable"])
 @pytest.mark.soak
-def test_of_eight_processes_one_wins_many_rounds(
-    durable: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    check_race(store_at(tmp_path / "root", durable=durable), SOAK_ROUNDS, capsys)
+def test_of_eight_processes_one_wins_many_rounds(durable: bool, tmp_path: Path, tell: Tell) -> None:
+    check_race(store_at(tmp_path / "root", durable=durable), SOAK_ROUNDS, tell)
 
 
-def test_the_same_race_catches_who_looks_and_then_renames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_race_catches_who_looks_and_then_renames(tmp_path: Path, tell: Tell) -> None:
     """On two cores in 4 to 15 of 100 rounds (0 to 5 without the tick), so one race in a hundred may miss it."""
     for attempt in range(1, 4):
         results = race(store_at(tmp_path / f"root-{attempt}", system=LookThenRename()), ROUNDS)
         several = [each for each in results if sum(isinstance(result, Receipt) for result in each) > 1]
-        with capsys.disabled():
-            print(f"\n  a driver that looks and then renames: several winners in {len(several)} of {ROUNDS} rounds")
+        tell(f"a driver that looks and then renames: several winners in {len(several)} of {ROUNDS} rounds")
         if several:
             return
     pytest.fail("a planted bad driver was not caught in three races: the instrument is blunt")

@@ -14,18 +14,18 @@ from storage_guard.testing.histories import Script, Step, check, play
 from storage_guard.testing.histories.operations import Remove
 from storage_guard.testing.histories.writing import Copy, Create, Rename
 from storage_guard_oss import OSSDriver, asking
+from telling import Tell
 
 T = TypeVar("T")
 
 
 def run(checked_first: CheckedFirst, seeds: range, *, freely: bool) -> Tried:
-    """Plays them, and tells how much that was."""
+    """Plays them, and says how much that was."""
     tried = Tried()
     with world(checked_first=checked_first) as there:
         broken = histories(there, Weather(there), seeds, freely=freely, tried=tried)
     assert broken is None, f"seed {broken[0]}\n{broken[2]}"
     assert tried.replaced == 0
-    print(tried)
     return tried
 
 
@@ -42,12 +42,10 @@ def test_what_clients_are_told_is_true(checked_first: CheckedFirst, freely: bool
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("freely", [False, True], ids=["in-turns", "freely"])
 @pytest.mark.parametrize("checked_first", CHECKED_FIRST)
-def test_what_clients_are_told_is_true_for_long(
-    checked_first: CheckedFirst, freely: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_clients_are_told_is_true_for_long(checked_first: CheckedFirst, freely: bool, tell: Tell) -> None:
     first = 10_000 * (1 + CHECKED_FIRST.index(checked_first))
-    with capsys.disabled():
-        tried = run(checked_first, range(first, first + 125), freely=freely)
+    tried = run(checked_first, range(first, first + 125), freely=freely)
+    tell(tried)
     assert tried.operations >= 5_000  # of which there are four
     assert len(tried.struck) >= 15
 

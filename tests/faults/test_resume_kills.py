@@ -27,6 +27,7 @@ from storage_guard import ObjectInfo
 from storage_guard.model import MiB
 from storage_guard.uploads.journal import Entry, Journal
 from storage_guard_local import LocalDriver
+from telling import Tell
 
 TESTS = Path(__file__).resolve().parents[1]
 SIZES = (2 * MiB - 1, 3 * MiB, 5 * MiB + 77)
@@ -204,7 +205,7 @@ def end_in_peace(scene: Scene, bear: Bear, job: Job, data: bytes, missing_bytes:
     scene.found["free, with parts" if missing_bytes < len(data) else "free, without parts"] += 1
 
 
-def kill_writers(folder: Path, kills: int, capsys: pytest.CaptureFixture[str], *, forgetful: bool = False) -> None:
+def kill_writers(folder: Path, kills: int, tell: Tell, *, forgetful: bool = False) -> None:
     seed = secrets.randbits(32)
     scene = Scene(folder, random.Random(seed), forgetful=forgetful)
     number = done = 0
@@ -222,17 +223,14 @@ def kill_writers(folder: Path, kills: int, capsys: pytest.CaptureFixture[str], *
     except AssertionError as exc:
         exc.add_note(f"seed {seed}")
         raise
-    with capsys.disabled():
-        print(f"\n  {done} kills in {number} files, {watcher.looks} looks: {dict(scene.found)}")
+    tell(f"{done} kills in {number} files, {watcher.looks} looks: {dict(scene.found)}")
 
 
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(20 * KILLS, marks=pytest.mark.soak)])
-def test_the_killed_are_gone_on_with_and_nothing_is_sent_twice(
-    kills: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    kill_writers(tmp_path, kills, capsys)
+def test_the_killed_are_gone_on_with_and_nothing_is_sent_twice(kills: int, tmp_path: Path, tell: Tell) -> None:
+    kill_writers(tmp_path, kills, tell)
 
 
-def test_the_same_killing_finds_out_who_loses_the_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_killing_finds_out_who_loses_the_journal(tmp_path: Path, tell: Tell) -> None:
     with pytest.raises(AssertionError):
-        kill_writers(tmp_path, 10 * KILLS, capsys, forgetful=True)
+        kill_writers(tmp_path, 10 * KILLS, tell, forgetful=True)

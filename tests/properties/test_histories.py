@@ -22,6 +22,7 @@ from storage_guard.testing.histories.operations import Operation, Settle
 from storage_guard.testing.histories.script import DRAWN
 from storage_guard.testing.histories.writing import Create, End, Open
 from storage_guard_local import LocalDriver
+from telling import Tell
 
 
 @pytest.fixture(autouse=True)
@@ -83,14 +84,13 @@ def test_processes_are_told_the_truth_for_long(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_that_was_long_enough(capsys: pytest.CaptureFixture[str]) -> None:
+def test_that_was_long_enough(tell: Tell) -> None:
     """Comes behind those that it counts: two stores, one of them with two ways to refuse; and the processes."""
     if len(Soak.tried) < 7:
         pytest.skip("not all of them ran")
     operations = sum(each.operations for each in Soak.tried)
     faults = sum(each.faults for each in Soak.tried)
-    with capsys.disabled():
-        print(f"\n{operations} operations in {sum(each.histories for each in Soak.tried)} histories, {faults} faults")
+    tell(f"{operations} operations in {sum(each.histories for each in Soak.tried)} histories, {faults} faults")
     assert operations >= 50_000
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from properties.worlds import Creator, Explorer, LawBroken, Step, World
 from storage_guard import outcome
+from telling import Tell
 
 PUT = Creator(multipart=False)
 PARTS = Creator(multipart=True)
@@ -119,18 +120,16 @@ def halves() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("worlds", "first", "step"), list(halves()))
 def test_no_order_of_events_in_a_small_world_breaks_a_law(
-    worlds: Callable[[], Iterator[World]], first: int, step: int, capsys: pytest.CaptureFixture[str]
+    worlds: Callable[[], Iterator[World]], first: int, step: int, tell: Tell
 ) -> None:
     count, states = explored(itertools.islice(worlds(), first, None, step))
-    with capsys.disabled():
-        print(f"\n  {count} worlds, {states:,} states")
+    tell(f"{count} worlds, {states:,} states")
 
 
 @pytest.mark.soak
-def test_no_order_of_events_in_a_deep_world_breaks_a_law(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_order_of_events_in_a_deep_world_breaks_a_law(tell: Tell) -> None:
     count, states = explored(deep_worlds())
-    with capsys.disabled():
-        print(f"\n  {count} worlds, {states:,} states")
+    tell(f"{count} worlds, {states:,} states")
 
 
 def test_without_trouble_exactly_one_of_two_creators_wins() -> None:

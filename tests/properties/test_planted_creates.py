@@ -17,6 +17,7 @@ from storage_guard.engine import creation, ranges, removal, resolve
 from storage_guard.outcome import Answer, Doing, Verdict
 from storage_guard.testing import HistoryBrokenError, Mix, run_histories
 from storage_guard.testing.histories import check, length, play
+from telling import Tell
 
 
 @pytest.fixture(autouse=True)
@@ -168,9 +169,7 @@ def test_a_planted_defect_of_the_store_is_caught(
     assert breaks(memory(), histories, laws, MIXES.get(plant))
 
 
-def test_a_history_of_dozens_of_operations_shrinks_to_a_few_lines(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_history_of_dozens_of_operations_shrinks_to_a_few_lines(monkeypatch: pytest.MonkeyPatch, tell: Tell) -> None:
     shown: list[str] = []
     broken: HistoryBrokenError | None = None
     for plant in (_there_is_ours, _same_is_same_size, _absent_is_not_written):
@@ -185,5 +184,4 @@ def test_a_history_of_dozens_of_operations_shrinks_to_a_few_lines(
             shown.append(f"{plant.__name__}: {before} lines, {after} when shrunk")
         assert before > 24
         assert after <= 6
-    with capsys.disabled():
-        print("", *shown, str(broken), sep="\n")
+    tell("\n".join([*shown, str(broken)]))

@@ -13,6 +13,7 @@ from storage_guard import signals
 from storage_guard.engine.concurrency import MOST
 from storage_guard.engine.lanes import Task
 from storage_guard.model import GiB, KiB, Limits, MiB, TiB
+from telling import Tell
 
 MB = 1e6
 S3 = Limits(5 * GiB, 5 * MiB, 5 * GiB, 10_000, 5 * TiB)
@@ -35,12 +36,9 @@ def ratio(road: Road, size_bytes: int, limits: Limits) -> float:
 
 @pytest.mark.parametrize("limits", LIMITS)
 @pytest.mark.parametrize("road", ROADS)
-def test_a_large_object_takes_at_most_a_tenth_longer_than_it_must(
-    road: str, limits: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_large_object_takes_at_most_a_tenth_longer_than_it_must(road: str, limits: str, tell: Tell) -> None:
     ratios = {size: ratio(ROADS[road], size * MiB, LIMITS[limits]) for size in SIZES_MIB}
-    with capsys.disabled():
-        print(f"\n  {road}, limits of {limits}: " + ", ".join(f"{size} MiB {r:.3f}" for size, r in ratios.items()))
+    tell(f"{road}, limits of {limits}: " + ", ".join(f"{size} MiB {r:.3f}" for size, r in ratios.items()))
     assert max(ratios.values()) <= 1.10
 
 
@@ -60,10 +58,9 @@ def some_roads(count: int) -> Iterator[Road]:
 
 
 @pytest.mark.parametrize("size_mib", SIZES_MIB)
-def test_nor_is_any_link_that_the_first_connections_fill(size_mib: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nor_is_any_link_that_the_first_connections_fill(size_mib: int, tell: Tell) -> None:
     ratios = [ratio(road, size_mib * MiB, OSS) for road in some_roads(12)]
-    with capsys.disabled():
-        print(f"\n  {size_mib} MiB on {len(ratios)} links: at worst {max(ratios):.3f}")
+    tell(f"{size_mib} MiB on {len(ratios)} links: at worst {max(ratios):.3f}")
     assert max(ratios) <= 1.20
 
 

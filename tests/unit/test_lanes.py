@@ -18,6 +18,7 @@ import pytest
 from storage_guard.clock import Clock, SystemClock
 from storage_guard.engine.concurrency import Concurrency
 from storage_guard.engine.lanes import Crew, Inline, Lanes, Task, Threads
+from telling import Tell
 
 NAME = "storage-guard-part"
 LONG_S = 60.0
@@ -461,10 +462,9 @@ def stop_interrupted_at_every(stride: int) -> int:
     raise AssertionError
 
 
-def test_ctrl_c_at_any_moment_loses_no_thread_and_stop_ends(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_at_any_moment_loses_no_thread_and_stop_ends(tell: Tell) -> None:
     points, in_stop = interrupted_at_every(7), stop_interrupted_at_every(3)
-    with capsys.disabled():
-        print(f"\n  {points} moments at work, {in_stop} while stopping")
+    tell(f"{points} moments at work, {in_stop} while stopping")
     assert points > 50
     assert in_stop > 3  # an interpreter counts its own moments: 3.13 has a third of those of 3.11
 
