@@ -1,17 +1,20 @@
-"""CRC-64/XZ (what OSS calls crc64ecma) and how the checksums of parts make the checksum of the whole."""
+"""CRC-64/XZ (what OSS calls crc64ecma), CRC-64/NVME (of S3), and how the checksums of parts make that of the whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from storage_guard.model import Checksum
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_POLY = 0xC96C5795D7870F42  # 0x42F0E1EBA9EA3693, bits reversed
+Crc64 = Literal["crc64xz", "crc64nvme"]
+
+# Bits reversed: 0x42F0E1EBA9EA3693 and 0xAD93D23594C93659.
+_POLY: dict[Crc64, int] = {"crc64xz": 0xC96C5795D7870F42, "crc64nvme": 0x9A6C9329AC4BC9B5}
 
 
 def crc64xz(data: Buffer, crc: int = 0) -> int:
@@ -21,12 +24,20 @@ def crc64xz(data: Buffer, crc: int = 0) -> int:
     return crc64.xz(data, crc)
 
 
+def crc64nvme(data: Buffer, crc: int = 0) -> int:
+    """The CRC-64/NVME of `data`, going on from `crc`."""
+    from awscrt import checksums  # noqa: PLC0415 - of the extra s3
+
+    return checksums.crc64nvme(data, crc)
+
+
 class RunningCrc64:
     """The checksum and the size of what has passed through."""
 
-    __slots__ = ("crc", "size_bytes")
+    __slots__ = ("algorithm", "crc", "size_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, algorithm: Crc64 = "crc64xz") -> None:
+        self.algorithm: Crc64 = algorithm
         self.crc = 0
         self.size_bytes = 0
 
@@ -37,40 +48,40 @@ class RunningCrc64:
             yield window
 
     def update(self, data: Buffer) -> None:
-        self.crc = crc64xz(data, self.crc)
+        self.crc = crc64xz(data, self.crc) if self.algorithm == "crc64xz" else crc64nvme(data, self.crc)
         self.size_bytes += memoryview(data).nbytes
 
     def checksum(self) -> Checksum:
-        return as_checksum(self.crc)
+        return as_checksum(self.crc, self.algorithm)
 
 
-def as_checksum(crc: int) -> Checksum:
-    return Checksum("crc64xz", f"{crc:016x}")
+def as_checksum(crc: int, algorithm: Crc64 = "crc64xz") -> Checksum:
+    return Checksum(algorithm, f"{crc:016x}")
 
 
-def combine(parts: Iterable[tuple[Checksum | None, int]]) -> Checksum | None:
-    """The CRC-64/XZ of a whole from (checksum, size in bytes) of its parts in order; None if one lacks it."""
+def combine(parts: Iterable[tuple[Checksum | None, int]], algorithm: Crc64 = "crc64xz") -> Checksum | None:
+    """The checksum of a whole from (checksum, size in bytes) of its parts in order; None if one lacks it."""
     whole = 0
     for checksum, size_bytes in parts:
-        if checksum is None or checksum.algorithm != "crc64xz":
+        if checksum is None or checksum.algorithm != algorithm:
             return None
-        whole = _shift(whole, size_bytes) ^ int(checksum.value, 16)
-    return as_checksum(whole)
+        whole = _shift(whole, size_bytes, algorithm) ^ int(checksum.value, 16)
+    return as_checksum(whole, algorithm)
 
 
-def _shift(crc: int, size_bytes: int) -> int:
+def _shift(crc: int, size_bytes: int, algorithm: Crc64) -> int:
     """What `crc` becomes when `size_bytes` zero bytes follow.
 
-    The complements at both ends of CRC-64/XZ cancel out when two checksums are joined this way.
+    The complements at both ends of either algorithm cancel out when two checksums are joined this way.
     """
-    return _apply(_zeros(size_bytes), crc) if crc and size_bytes else crc
+    return _apply(_zeros(size_bytes, algorithm), crc) if crc and size_bytes else crc
 
 
 @lru_cache(maxsize=64)
-def _zeros(size_bytes: int) -> list[int]:
+def _zeros(size_bytes: int, algorithm: Crc64) -> list[int]:
     """The linear map of `size_bytes` (not 0) zero bytes, by repeated squaring. Kept, because parts are of one size."""
     # Column k is what bit k turns into behind one zero bit; three squarings make that one zero byte.
-    columns = [_POLY, *(1 << bit for bit in range(63))]
+    columns = [_POLY[algorithm], *(1 << bit for bit in range(63))]
     for _ in range(3):
         columns = _behind(columns, columns)
     out: list[int] | None = None
