@@ -73,6 +73,16 @@ class Reads:
         """
         return reading.scan(self._access, prefix, delimiter, start_after)
 
+    def presign(self, key: str, expires_s: float) -> str:
+        """A URL with which anybody can read the object for `expires_s` seconds. Whether it is there is not looked up.
+
+        Raises Unsupported where the store has no such URLs, InvalidKey, NotWritten for a time that it does not allow.
+        """
+        full_key = self._access.full(key)
+        return self._access.patiently(
+            lambda: self.driver.presign(full_key, expires_s), f"{key!r} could not be signed", key=key
+        )
+
     def uploads(self, prefix: str = "") -> Iterator[Upload]:
         """The open uploads of keys that begin with `prefix`: everybody's, as far as the store shows them.
 

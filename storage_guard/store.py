@@ -356,7 +356,7 @@ class Store(Reads):
         A reader is buffered and seekable, and pinned to one object: if that is replaced meanwhile, ObjectChanged.
 
         `compression`: "gzip", "bz2" or "xz". With it, and as text, use these modes and not the standard library's
-        wrappers: an `io.TextIOWrapper` around a binary writer commits when it is dropped, in an exception too, and a
+        wrappers: an `io.TextIOWrapper` around a binary writer that is dropped discards what it had, and a
         `gzip.GzipFile` never closes it. `encoding` is UTF-8 unless it is given, `newline` as in the built-in `open`.
 
         Raises ValueError for another mode, or an option that the mode has no use for; what `create` and `read` raise.

@@ -39,6 +39,7 @@ class Draft:
         self._turn_of = 0  # the thread that holds the lock
         self.receipt: Receipt | None = None
         self.discarded = False
+        self.sealed = False
         self._failure: BaseException | None = None
         self._pour = pour
         self._url = url
@@ -58,7 +59,9 @@ class Draft:
         """In one word."""
         if self.receipt is not None:
             return "committed"
-        return "failed" if self._failure is not None else "discarded" if self.discarded else "open"
+        if self._failure is not None:
+            return "failed"
+        return "discarded" if self.discarded else "sealed" if self.sealed else "open"
 
     def check_open(self) -> None:
         """Raises ValueError that says why nothing can be written."""
@@ -69,6 +72,8 @@ class Draft:
             raise ValueError(f"{self.key!r} was given up: {self._told(self._failure)}") from self._failure
         if self.discarded:
             raise ValueError(f"{self.key!r} was discarded: nothing more can be written to it")
+        if self.sealed:
+            raise ValueError(f"{self.key!r} is closed, and not committed yet: nothing more can be written to it")
 
     def turn(self, call: Callable[[Unpack[_Args]], _T], *args: *_Args) -> _T:
         """Call it alone. Raises ValueError in a forked process: there the lock may be held by a thread that is not."""
@@ -100,9 +105,11 @@ class Draft:
             return self.receipt
         if self._failure is not None:
             raise self._failure
-        self.check_open()
+        if not self.sealed:
+            self.check_open()
         try:
-            rest()
+            if not self.sealed:
+                rest()
             self.receipt = self._pour.finish()
         except BaseException as exc:
             self.fail(exc)
@@ -119,9 +126,9 @@ class Draft:
         self.discarded = True
         return self._pour.discard()
 
-    def close(self, rest: Callable[[], None]) -> None:
-        """Commit, unless it has ended, or an exception is in flight that was not when it was opened."""
-        if self.ended:
+    def close(self, rest: Callable[[], None], *, held: bool) -> None:
+        """Commit (`held`: seal), unless it has ended, or an exception is in flight that was not when it was opened."""
+        if self.ended or (held and self.sealed):
             return
         if self._is_foreign():
             self.discarded = True
@@ -129,13 +136,28 @@ class Draft:
             return
         exc = self._interrupting()
         if exc is None:
-            self.commit(rest)
+            self.seal(rest) if held else self.commit(rest)
             return
         self.note(self.discard(), exc)
         warn(
             f"{self.key!r} was not written to {self._url}: its file was closed while {type(exc).__name__} was in "
             "flight, and so was discarded; commit() publishes all the same"
         )
+
+    def seal(self, rest: Callable[[], None]) -> None:
+        """Take what `rest` still writes, and nothing more; whether it is published is decided later."""
+        self.turn(self._seal, rest)
+
+    def _seal(self, rest: Callable[[], None]) -> None:
+        if self.sealed and not self.ended:
+            return
+        self.check_open()
+        try:
+            rest()
+        except BaseException as exc:
+            self.fail(exc)
+            raise
+        self.sealed = True
 
     def fail(self, exc: BaseException) -> None:
         """End it, because of `exc`."""

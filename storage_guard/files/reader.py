@@ -103,6 +103,11 @@ class ObjectReader(io.BufferedIOBase):
         return self._info.key
 
     @property
+    def size(self) -> int:
+        """Its size in bytes: what fsspec's callers ask a file for."""
+        return self._info.size_bytes
+
+    @property
     def mode(self) -> str:
         return "rb"
 

@@ -27,6 +27,10 @@ class Creating(io.IOBase):
         super().__init__()
         self._draft = draft
         self._mode = mode
+        self._dropped = False
+        self.held = False
+        """Whether `close`, and leaving the `with` block without an exception, publish nothing yet: the file takes no
+        more then, and `commit` or `discard` decides. For transactions. Dropped undecided, it is discarded."""
 
     @property
     def key(self) -> str:
@@ -45,8 +49,8 @@ class Creating(io.IOBase):
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be written any more: committed, discarded or failed."""
-        return self._draft.ended
+        """Whether nothing can be written any more: committed, discarded, failed, or closed and `held`."""
+        return self._draft.ended or self._draft.sealed
 
     @property
     def receipt(self) -> Receipt | None:
@@ -69,7 +73,7 @@ class Creating(io.IOBase):
     def close(self) -> None:
         """Commit, unless the file is closed; but discard, with a RuntimeWarning, while an exception is in flight that
         was not in flight when the file was opened."""
-        self._draft.close(self._rest)
+        self._draft.close(self._rest, held=self.held)
 
     def flush(self) -> None:
         """Publishes nothing, and sends nothing either: parts go up when they are full."""
@@ -90,8 +94,10 @@ class Creating(io.IOBase):
     ) -> None:
         draft = self._draft
         if kind is None:
+            if self._dropped and draft.discarded:
+                draft.check_open()  # says so: who leaves the block in peace counts on the object
             if not draft.discarded:
-                draft.commit(self._rest)
+                draft.seal(self._rest) if self.held else draft.commit(self._rest)
             return
         notes = draft.discard()
         if value is not None:
@@ -102,6 +108,12 @@ class Creating(io.IOBase):
         draft = getattr(self, "_draft", None)
         if draft is not None:
             draft.drop("was never closed")
+
+    def _dealloc_warn(self, source: object) -> None:
+        # What the wrappers of the io module call, where they are told of it, when they are dropped unclosed; then they
+        # flush and close what they wrap, which would publish a part.
+        self._dropped = True
+        self._draft.drop(f"was never closed: the {type(source).__name__} around it was dropped")
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(f"{self.key!r}: a file that is being written can be neither copied nor pickled")
@@ -129,6 +141,8 @@ class ObjectWriter(Creating, io.BufferedIOBase):
         if isinstance(data, str):
             raise TypeError(f"{self.key!r}: a binary file takes bytes, not str")
         with memoryview(data) as given, bytes_of(given) as view:
+            if self._dropped:
+                return view.nbytes  # what a dropped wrapper still had
             self._draft.turn(self._draft.put, view)
             self._written_bytes += view.nbytes
             return view.nbytes

@@ -266,19 +266,26 @@ def test_a_compressed_file_that_is_dropped_or_fails_is_not_written(
 # The standard library's wrappers around a binary file: what the docs say of them
 
 
-def test_a_text_wrapper_that_is_dropped_commits_and_the_docs_say_so(store: Store) -> None:
-    wrapper = io.TextIOWrapper(store.open("k", "xb"), encoding="utf-8")
-    wrapper.write("a part of it")
-    del wrapper
-    assert store.read("k") == b"a part of it"
+@pytest.mark.parametrize("wrap", [io.TextIOWrapper, io.BufferedWriter])
+def test_a_wrapper_that_is_dropped_discards(store: Store, is_untouched: Callable[[], bool], wrap: Any) -> None:
+    wrapper = wrap(store.open("k", "xb"))
+    wrapper.write("a part of it" if wrap is io.TextIOWrapper else b"a part of it")
+    with pytest.warns(ResourceWarning, match=f"{wrap.__name__} around it was dropped"):
+        del wrapper
+    assert is_untouched()
 
 
-def test_a_buffered_writer_that_is_dropped_commits_and_the_docs_say_so(store: Store) -> None:
-    raw: Any = store.open("k", "xb")
-    buffered = io.BufferedWriter(raw)
-    buffered.write(b"a part of it")
-    del raw, buffered
-    assert store.read("k") == b"a part of it"
+def test_who_leaves_the_block_in_peace_is_told_that_a_dropped_wrapper_discarded(
+    store: Store, is_untouched: Callable[[], bool]
+) -> None:
+    def write(file: Any) -> None:
+        csv.writer(io.TextIOWrapper(file, encoding="utf-8")).writerow([1, 2])
+
+    with pytest.raises(ValueError, match="was discarded"):  # noqa: PT012
+        with store.open("k", "xb") as file:
+            with pytest.warns(ResourceWarning):
+                write(file)
+    assert is_untouched()
 
 
 @pytest.mark.parametrize("wrap", [io.TextIOWrapper, io.BufferedWriter])
