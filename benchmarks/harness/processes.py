@@ -1,0 +1,129 @@
+"""The processes of a benchmark: one server, and a worker for each side that is compared."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from benchmarks.harness.peers import OURS, Peer
+
+ROOT = Path(__file__).resolve().parents[2]
+BUCKET, REGION = "benchmark", "cn-hangzhou"
+_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
+_STOP_S = 30.0
+
+
+@dataclass(frozen=True)
+class Used:
+    """By a server since it began."""
+
+    cpu_s: float
+    requests: int
+
+
+class _Spoken:
+    """A process that answers a line of standard input with one of standard output."""
+
+    def __init__(self, process: subprocess.Popen[str], name: str) -> None:
+        self._process = process
+        self._name = name
+
+    def ask(self, line: str) -> str:
+        stdin, stdout = _pipes(self._process)
+        stdin.write(f"{line}\n")
+        stdin.flush()
+        return self.hear(stdout)
+
+    def hear(self, stdout: IO[str]) -> str:
+        """Raises RuntimeError if the process has ended; what it had to say is on standard error."""
+        line = stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._name} has ended")
+        return line.strip()
+
+
+class Server(_Spoken):
+    """`url` is where it is."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        super().__init__(process, "the server")
+        self.url = self.hear(_pipes(process)[1])
+
+    def used(self) -> Used:
+        return Used(**json.loads(self.ask("used")))
+
+
+class Worker(_Spoken):
+    """`facts` is what its client says of itself."""
+
+    def __init__(self, process: subprocess.Popen[str], peer: Peer, url: str, options: dict[str, Any]) -> None:
+        super().__init__(process, f"the worker of {peer.name}")
+        target = {
+            "endpoint": url,
+            "bucket": BUCKET,
+            "region": REGION,
+            "access_key_id": "nobody",
+            "access_key_secret": "nothing",
+        }
+        wanted = {"client": peer.client, "target": target, "options": options}
+        self.facts: dict[str, str] = json.loads(self.ask(json.dumps(wanted)))["facts"]
+
+    def carry_out(self, job: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.ask(json.dumps(job)))
+        return answer
+
+
+@contextlib.contextmanager
+def serving(certificate: Path | None) -> Generator[Server]:
+    """A discarding server; over TLS with the file of a key and a certificate."""
+    command = [sys.executable, "-m", "benchmarks.harness.serve", "--bucket", BUCKET]
+    if certificate is not None:
+        command += ["--tls", str(certificate)]
+    with _started(command, {"PYTHONPATH": _paths(ours=True)}) as process:
+        yield Server(process)
+
+
+@contextlib.contextmanager
+def working(
+    peer: Peer, python: str, server: Server, options: dict[str, Any], authority: Path | None
+) -> Generator[Worker]:
+    """A worker in the environment of `python`, that trusts the authority's certificate."""
+    more = {"PYTHONPATH": _paths(ours=peer == OURS)}
+    if authority is not None:
+        # requests, and this library, which takes over what requests would trust; OpenSSL and rustls.
+        more |= {"REQUESTS_CA_BUNDLE": str(authority), "SSL_CERT_FILE": str(authority)}
+    with _started([python, "-m", "benchmarks.harness.worker"], more) as process:
+        yield Worker(process, peer, server.url, options)
+
+
+def _paths(*, ours: bool) -> str:
+    """Of a peer's environment nothing but the benchmarks themselves is hidden or added to."""
+    return os.pathsep.join([str(ROOT), *(path for path in sys.path if path and ours)])
+
+
+@contextlib.contextmanager
+def _started(command: list[str], more: dict[str, str]) -> Generator[subprocess.Popen[str]]:
+    env = {name: value for name, value in os.environ.items() if name.lower() not in _PROXIES} | more
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT)
+    with process:
+        try:
+            yield process
+        finally:
+            _pipes(process)[0].close()
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
+    if process.stdin is None or process.stdout is None:
+        raise AssertionError("it was started without pipes")
+    return process.stdin, process.stdout
