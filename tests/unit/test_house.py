@@ -176,6 +176,7 @@ MAY = {
     "storage_guard/testing/histories/writing.py": Room(PUBLIC + " files.opening"),
     "storage_guard/testing/server/": Room("testing.server"),
     "storage_guard/testing/server/blobs.py": Room("checksum testing.server"),
+    "storage_guard/testing/server/s3_checksums.py": Room("testing.server", also="awscrt"),
     "storage_guard/testing/server/heads.py": Room("testing.server.exchange", pure=True),
     "storage_guard/testing/server/framing.py": Room("testing.server.heads", pure=True),
     "storage_guard/testing/server/links.py": Room(pure=True),

@@ -142,13 +142,16 @@ def test_joining_and_cutting_are_those_of_bytes(data: bytes, at: list[int], one:
         ("ab-", False),
         ("Abc", False),
         ("a.b", False),
+        ("a..b", False),
+        (".ab", False),
         ("a_b", False),
         ("", False),
     ],
 )
 def test_names_of_buckets(name: str, good: bool) -> None:
     assert is_bucket_name(name) is good
-    if not good:
+    assert is_bucket_name(name, dots=True) is (good or name == "a.b")
+    if not is_bucket_name(name, dots=True):
         with pytest.raises(ValueError, match="not a bucket name"):
             Buckets([name])
 

@@ -1,4 +1,4 @@
-"""python -m storage_guard.testing.server --dialect oss --bucket NAME ...
+"""python -m storage_guard.testing.server --dialect oss|s3 --bucket NAME ...
 
 Prints its URL as one line, and serves until SIGTERM or SIGINT. Exit code 0; 1 if the server itself failed, 2 if it
 cannot be started.
@@ -11,8 +11,10 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
+from storage_guard.testing.server.buckets import utc_now
 from storage_guard.testing.server.dialects import DIALECTS, Options, dialect
 from storage_guard.testing.server.links import Link
 from storage_guard.testing.server.running import Server, raise_failures
@@ -38,11 +40,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: one that is free")
     parser.add_argument("--bucket", action="append", default=[], metavar="NAME", help="a bucket that is there")
+    parser.add_argument("--versioning", choices=("never", "enabled", "suspended"), default="never", help="of them all")
     parser.add_argument("--store", default="memory", metavar="memory|DIR", help="where bytes are kept")
     parser.add_argument("--discard", action="store_true", help="count bytes and throw them away")
     parser.add_argument("--region")
     parser.add_argument("--access-key-id", help="whose signatures hold; without one none is looked at")
     parser.add_argument("--access-key-secret")
+    parser.add_argument("--session-token", help="without which the key is none")
+    parser.add_argument("--expires-in-s", type=float, help="when the session token expires, from now")
+    parser.add_argument(
+        "--switch", action="append", default=[], metavar="NAME=VALUE", help="what S3 does otherwise: s3_switches.py"
+    )
     parser.add_argument("--latency-ms", type=float, default=0.0, help="of a round trip")
     parser.add_argument("--connection-mib-s", type=float, help="of each connection, each way")
     parser.add_argument("--total-mib-s", type=float, help="of all connections, each way")
@@ -53,12 +61,17 @@ def _parser() -> argparse.ArgumentParser:
 def _server(given: argparse.Namespace) -> Server:
     if (given.access_key_id is None) != (given.access_key_secret is None):
         raise ValueError("an access key is an id and a secret")
+    expires_s = given.expires_in_s
     options = Options(
         buckets=tuple(given.bucket),
         folder=None if given.store == "memory" else Path(given.store),
         discard=given.discard,
         region=given.region,
+        versioning=given.versioning,
         secrets={} if given.access_key_id is None else {given.access_key_id: given.access_key_secret},
+        token=given.session_token,
+        expires=None if expires_s is None else utc_now() + timedelta(seconds=expires_s),
+        switches=dict(_pair(switch) for switch in given.switch),
     )
     if options.folder is not None and not options.folder.is_dir():
         raise ValueError(f"{options.folder} is no folder")
@@ -69,7 +82,15 @@ def _server(given: argparse.Namespace) -> Server:
             connection_bytes_per_s=_bytes(given.connection_mib_s),
             total_bytes_per_s=_bytes(given.total_mib_s),
         )
-    return Server(dialect(given.dialect, options), host=given.host, port=given.port, link=link)
+    made = dialect(given.dialect, options)
+    return Server(made.dialect, host=given.host, port=given.port, cues=made.cues, link=link)
+
+
+def _pair(switch: str) -> tuple[str, str]:
+    name, sign, value = switch.partition("=")
+    if not sign:
+        raise ValueError(f"a switch is NAME=VALUE, not {switch!r}")
+    return name, value
 
 
 def _bytes(mib: float | None) -> float | None:

@@ -89,14 +89,26 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """A checksum under the name that a service gives its algorithm. `parts`: it is made of the checksums of so many
+    parts; 0: of the bytes."""
+
+    algorithm: str
+    value: bytes
+    parts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """Bytes and what is known of them. `crc`: CRC-64/XZ. `etag`: lower-case hexadecimal digits, without quotes: the MD5
-    where it is kept, otherwise made of checksum and size; "-N" follows for N parts."""
+    where it is kept, otherwise made of checksum and size; "-N" follows for N parts. `digests`: what else a dialect
+    wants known, the one that the writer chose first."""
 
     blob: Blob
     crc: int
     etag: str
     md5: bytes | None
+    digests: tuple[Digest, ...] = ()
 
     @property
     def size_bytes(self) -> int:

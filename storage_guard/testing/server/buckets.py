@@ -6,13 +6,13 @@ One thread calls it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count, pairwise
 from typing import Literal
 
-from storage_guard.testing.server.blobs import Blobs, Content, MemoryBlobs, joined
+from storage_guard.testing.server.blobs import Blobs, Content, Digest, MemoryBlobs, joined
 from storage_guard.testing.server.versions import NULL, Attributes, Histories, Version, Versioning
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
@@ -67,12 +67,14 @@ class Part:
 
 @dataclass(slots=True)
 class Upload:
-    """A multipart upload under way."""
+    """A multipart upload under way. `removals`: those of its key when it began. `notes`: what the dialect keeps."""
 
     key: str
     upload_id: str
     initiated: datetime
     attributes: Attributes
+    removals: int = 0
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
     parts: dict[int, Part] = field(default_factory=dict[int, Part])
 
 
@@ -86,6 +88,7 @@ class Bucket:
         self.created = now()
         self.histories = Histories()
         self.uploads: dict[str, Upload] = {}
+        self._removals: dict[str, int] = {}
         self._now = now
         self._ids = ids
         self._versioning: Versioning = versioning
@@ -130,16 +133,22 @@ class Bucket:
     def remove(self, key: str, version_id: str | None = None) -> Version | None:
         """Removes for good what has this id; without one the object, which leaves a delete marker where versioning was
         ever enabled. The marker that was made or removed, the version that was removed, or None."""
-        if version_id is not None:
-            return self.histories.remove(key, version_id)
-        if self._versioning == "never":
-            return self.histories.remove(key, NULL)
-        marker = Version(key, self._version_id(), self._now(), None)
-        self.histories.add(marker)
-        return marker
+        before = self.histories.current(key)
+        if version_id is not None or self._versioning == "never":
+            gone = self.histories.remove(key, version_id or NULL)
+        else:
+            gone = Version(key, self._version_id(), self._now(), None)
+            self.histories.add(gone)
+        if before is not None and before.content is not None and before is not self.histories.current(key):
+            self._removals[key] = self.removals(key) + 1
+        return gone
 
-    def begin(self, key: str, attributes: Attributes) -> Upload:
-        upload = Upload(key, f"{self._ids():032X}", self._now(), attributes)
+    def removals(self, key: str) -> int:
+        """How often the current object of this key was removed."""
+        return self._removals.get(key, 0)
+
+    def begin(self, key: str, attributes: Attributes, notes: Mapping[str, str] | None = None) -> Upload:
+        upload = Upload(key, f"{self._ids():032X}", self._now(), attributes, self.removals(key), notes or {})
         self.uploads[upload.upload_id] = upload
         return upload
 
@@ -180,10 +189,11 @@ class Bucket:
                 raise BadPart(part.number, part.content.etag, part.content.size_bytes)
         return parts
 
-    def finish(self, key: str, upload_id: str, parts: Sequence[Part]) -> Version:
-        """Makes the object of `parts`; the upload is over. Raises: NoSuchUpload."""
+    def finish(self, key: str, upload_id: str, parts: Sequence[Part], digests: tuple[Digest, ...] = ()) -> Version:
+        """Makes the object of `parts`, which has these digests; the upload is over. Raises: NoSuchUpload."""
         upload = self.upload(key, upload_id)
-        version = self.put(key, joined([part.content for part in parts]), upload.attributes, in_parts=True)
+        content = replace(joined([part.content for part in parts]), digests=digests)
+        version = self.put(key, content, upload.attributes, in_parts=True)
         del self.uploads[upload_id]
         return version
 
@@ -213,14 +223,21 @@ class Buckets:
             self.add_bucket(name)
 
     def add_bucket(self, name: str, *, versioning: Versioning = "never") -> Bucket:
-        """A new bucket; its name has 3 to 63 characters of a-z, 0-9 and "-", which is neither first nor last."""
-        if not is_bucket_name(name):
+        """A new bucket; its name has 3 to 63 characters of a-z, 0-9, "-" and ".", which are neither first nor last."""
+        if not is_bucket_name(name, dots=True):
             raise ValueError(f"not a bucket name: {name!r}")
         if name in self._buckets:
             raise ValueError(f"bucket {name} is there already")
         bucket = Bucket(name, now=self.now, ids=self._ids.__next__, versioning=versioning)
         self._buckets[name] = bucket
         return bucket
+
+    def remove_bucket(self, name: str) -> None:
+        """With all that is in it. Raises: NoSuchBucket."""
+        del self._buckets[self[name].name]
+
+    def __iter__(self) -> Iterator[Bucket]:
+        return iter(list(self._buckets.values()))
 
     def __getitem__(self, name: str) -> Bucket:
         """Raises: NoSuchBucket."""
@@ -233,8 +250,9 @@ class Buckets:
         return name in self._buckets
 
 
-def is_bucket_name(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None
+def is_bucket_name(name: str, *, dots: bool = False) -> bool:
+    """`dots`: whether labels may be joined by single dots, as S3 allows and OSS does not."""
+    return _NAME.fullmatch(name.replace(".", "-") if dots and ".." not in name else name) is not None
 
 
 Which = Literal["matches", "differs", "newer", "not newer"]

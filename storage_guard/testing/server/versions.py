@@ -70,6 +70,11 @@ class Histories:
         history[:] = [other for other in history if other.version_id != version.version_id]
         history.append(version)
 
+    def replace(self, version: Version) -> None:
+        """Puts `version` in the place of the one of the same id, which is there."""
+        history = self._of[version.key]
+        history[[other.version_id for other in history].index(version.version_id)] = version
+
     def remove(self, key: str, version_id: str) -> Version | None:
         """Takes this version away for good. What it was; None if it was not there."""
         version = self.version(key, version_id)
