@@ -2,71 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from storage_guard.testing.server import s3_copies, s3_listing, s3_objects, s3_uploads
-from storage_guard.testing.server.blobs import Arriving, Content
-from storage_guard.testing.server.buckets import (
-    BadPart,
-    Buckets,
-    NoParts,
-    NoSuchBucket,
-    NoSuchKey,
-    NoSuchUpload,
-    NoSuchVersion,
-    PartsOutOfOrder,
-    Refused,
-    is_bucket_name,
-)
+from storage_guard.testing.server.buckets import Buckets, is_bucket_name
 from storage_guard.testing.server.credentials import Credential, Credentials
 from storage_guard.testing.server.exchange import Answer, Asked, Dialect, Receiving, Request
-from storage_guard.testing.server.s3_checksums import DEFAULT, HEADERS, PREFIX, Given, Running, given
+from storage_guard.testing.server.s3_checksums import PREFIX
 from storage_guard.testing.server.s3_conditions import Guard
 from storage_guard.testing.server.s3_errors import S3Refusal, invalid, unsupported
-from storage_guard.testing.server.s3_payload import STREAMS, Payload, payload_of
+from storage_guard.testing.server.s3_payload import STREAMS, payload_of
+from storage_guard.testing.server.s3_receiving import GUARDED, HANDLERS, Document, Refusing, Storage, too_large
 from storage_guard.testing.server.s3_requests import Call, copy_source
-from storage_guard.testing.server.s3_service import OWNER_ID, Limits, Service, key_of, wanted_md5
+from storage_guard.testing.server.s3_service import OWNER_ID, Limits, Service, key_of
 from storage_guard.testing.server.s3_signatures import Signed, Verifier
 from storage_guard.testing.server.s3_switches import Switches
 
-_Handler = Callable[[Service, Call, bytes], Answer]
-_Guarded = Callable[[Service, Call, bytes, Guard], Answer]
-_Storing = Callable[[Service, Call, Content, Guard], Answer]
-
-_HANDLERS: Mapping[str, _Handler] = MappingProxyType(
-    {
-        "begin": s3_uploads.begin,
-        "copy_part": s3_copies.copy_part,
-        "abort": s3_uploads.abort,
-        "head": s3_objects.head,
-        "read": s3_objects.read,
-        "list_v1": s3_listing.list_v1,
-        "list_v2": s3_listing.list_v2,
-        "list_versions": s3_listing.list_versions,
-        "remove": s3_objects.remove,
-        "remove_many": s3_objects.remove_many,
-        "list_uploads": s3_listing.list_uploads,
-        "list_parts": s3_uploads.list_parts,
-        "get_versioning": s3_listing.get_versioning,
-        "put_versioning": s3_listing.put_versioning,
-        "location": s3_listing.location,
-        "head_bucket": s3_listing.head_bucket,
-        "create_bucket": s3_listing.create_bucket,
-        "remove_bucket": s3_listing.remove_bucket,
-        "list_buckets": s3_listing.list_buckets,
-        "get_tags": s3_objects.get_tags,
-        "put_tags": s3_objects.put_tags,
-        "remove_tags": s3_objects.remove_tags,
-        "get_acl": s3_objects.get_acl,
-        "put_acl": s3_objects.put_acl,
-    }
-)
-_GUARDED: Mapping[str, _Guarded] = MappingProxyType({"copy": s3_copies.copy, "finish": s3_uploads.finish})
-_STORING: Mapping[str, _Storing] = MappingProxyType({"put": s3_objects.put, "put_part": s3_uploads.put_part})
 _CHECKSUMS = (PREFIX, "x-amz-sdk-checksum-algorithm", "x-amz-trailer")
+_CONDITIONS = frozenset({"if-match", "if-none-match"})
+_UNGUARDED = frozenset({"begin", "put_part", "copy_part"})  # they know no conditions, and drop none
 
 
 class S3Dialect(Dialect):
@@ -103,14 +57,23 @@ class S3Dialect(Dialect):
         try:
             signed = self._admit(call)
             payload = payload_of(request, signed, unsigned_allowed=self.switches.unsigned_payload)
-            guard = Guard(call, self.state, self.switches)
-            if call.action in _STORING:
-                return _Storage(self._service, call, payload, guard, self._expect_body(call))
-            if call.action not in _HANDLERS and call.action not in _GUARDED:
+            if call.action == "put":
+                most = self._expect_body(call, self._service.limits.put_bytes)
+                return Storage(self._service, call, payload, Guard(call, self.state, self.switches), most)
+            if call.action in _UNGUARDED and (condition := _CONDITIONS & request.headers.keys()):
+                raise unsupported(min(condition))
+            if call.action == "put_part":
+                return Storage(
+                    self._service, call, payload, None, self._expect_body(call, self._service.limits.part_bytes)
+                )
+            if call.action in GUARDED:
+                return Document(self._service, call, payload, Guard(call, self.state, self.switches))
+            if call.action not in HANDLERS:
                 raise S3Refusal("NotImplemented")
-            return _Document(self._service, call, payload, guard)
+            hidden = call.action in {"head", "read"} and not self._may_list(call, signed)
+            return Document(self._service, call, payload, hidden=hidden)
         except S3Refusal as refusal:
-            return _Refusing(self._service, call, refusal)
+            return Refusing(self._service, call, refusal)
 
     def refusal(self, request: Request, status: int, code: str) -> Answer:
         call = self._call(request)
@@ -145,16 +108,19 @@ class S3Dialect(Dialect):
                     raise self._unwanted(name, headers[name])
         return signed
 
+    def _may_list(self, call: Call, signed: Signed | None) -> bool:
+        may = None if signed is None else signed.credential.may
+        return "scan" not in self.switches.forbidden and (may is None or may(Asked("scan", call.bucket)))
+
     def _unwanted(self, name: str, value: str) -> S3Refusal:
         if self.switches.checksums == "unsupported":
             return unsupported(name)
         return invalid(name, value, f"Unsupported header '{name}'.")
 
-    def _expect_body(self, call: Call) -> int:
-        """The bytes that a body may have. Raises: S3Refusal, for what can be said before it comes."""
+    def _expect_body(self, call: Call, most: int) -> int:
+        """`most`, the bytes that a body may have. Raises: S3Refusal, for what can be said before it comes."""
         key_of(call)
         headers = call.request.headers
-        most = self._service.limits.put_bytes if call.action == "put" else self._service.limits.part_bytes
         in_chunks = headers.get("x-amz-content-sha256") in STREAMS
         text = headers.get("x-amz-decoded-content-length" if in_chunks else "content-length")
         if text is None:
@@ -162,7 +128,7 @@ class S3Dialect(Dialect):
                 raise unsupported("Transfer-Encoding")
             raise S3Refusal("MissingContentLength")
         if int(text) > most:
-            raise _too_large(most, int(text))
+            raise too_large(most, int(text))
         return most
 
 
@@ -205,185 +171,3 @@ def _permit(call: Call, credential: Credential) -> None:
         source = copy_source(call.request.headers["x-amz-copy-source"])
         if source is not None and not may(Asked("read", source[0], source[1])):
             raise S3Refusal("AccessDenied", "This key may not read the source.")
-
-
-class _Refusing(Receiving):
-    def __init__(self, service: Service, call: Call, refusal: S3Refusal) -> None:
-        self._service = service
-        self._call = call
-        self._refusal = refusal
-
-    def take(self, data: memoryview) -> None:
-        """What comes is not wanted."""
-
-    def end(self) -> Answer:
-        return self._service.refuse(self._call.request, self._refusal)
-
-    def cut(self) -> None:
-        """Nothing was kept."""
-
-
-class _Arrival(Receiving):
-    """A call whose body is on its way. What refuses it meanwhile is told at its end."""
-
-    def __init__(self, service: Service, call: Call, payload: Payload, guard: Guard) -> None:
-        self.service = service
-        self.call = call
-        self.guard = guard
-        self._payload = payload
-        self.refused: S3Refusal | None = None
-
-    def take(self, data: memoryview) -> None:
-        if self.refused is not None:
-            return
-        try:
-            self._payload.feed(data, self.keep)
-        except S3Refusal as refusal:
-            self.refused = refusal
-            self.cut()
-
-    def keep(self, data: memoryview) -> None:
-        """Raises: S3Refusal."""
-        raise NotImplementedError
-
-    def act(self, trailers: Mapping[str, str]) -> Answer:
-        """Raises: S3Refusal, Refused."""
-        raise NotImplementedError
-
-    def end(self) -> Answer:
-        call = self.call
-        try:
-            if self.refused is not None:
-                raise self.refused
-            return self.act(self._payload.end())
-        except S3Refusal as refusal:
-            return self._refuse(refusal)
-        except Refused as refused:
-            return self._refuse(_translated(refused, call))
-
-    def _refuse(self, refusal: S3Refusal) -> Answer:
-        self.cut()
-        if self.service.switches.early and self.call.action in _GUARDED:
-            refusal = S3Refusal(refusal.code, refusal.message, status=200, more=refusal.more)
-        return self.service.refuse(self.call.request, refusal)
-
-    def cut(self) -> None:
-        raise NotImplementedError
-
-
-class _Document(_Arrival):
-    """A call whose body is a document, or nothing."""
-
-    def __init__(self, service: Service, call: Call, payload: Payload, guard: Guard) -> None:
-        super().__init__(service, call, payload, guard)
-        self._body: list[bytes] = []
-        self._size_bytes = 0
-
-    def keep(self, data: memoryview) -> None:
-        self._size_bytes += data.nbytes
-        if self._size_bytes > self.service.limits.document_bytes:
-            raise _too_large(self.service.limits.document_bytes, self._size_bytes)
-        self._body.append(bytes(data))
-
-    def act(self, trailers: Mapping[str, str]) -> Answer:
-        call, service = self.call, self.service
-        headers = {**call.request.headers, **trailers}
-        body = b"".join(self._body)
-        md5 = wanted_md5(headers)
-        if md5 is not None and hashlib.md5(body, usedforsecurity=False).digest() != md5:
-            raise S3Refusal("BadDigest")
-        # What comes with a complete is the checksum of the object.
-        said = given(headers) if call.action not in {"finish", "begin"} and service.knows_checksums else None
-        if said is not None:
-            running = Running(said.algorithm.name)
-            running.take(memoryview(body))
-            said.check(running.digest())
-        guarded = _GUARDED.get(call.action)
-        if guarded is None:
-            return _HANDLERS[call.action](service, call, body)
-        return guarded(service, call, body, self.guard)
-
-    def cut(self) -> None:
-        self._body.clear()
-
-
-class _Storage(_Arrival):
-    """A call whose body is kept."""
-
-    def __init__(self, service: Service, call: Call, payload: Payload, guard: Guard, most: int) -> None:
-        super().__init__(service, call, payload, guard)
-        headers = call.request.headers
-        self._most = most
-        self._over = False
-        self._md5 = wanted_md5(headers)
-        self._given: Given | None = None
-        names: list[str] = []
-        if service.knows_checksums:
-            self._given = given(headers)
-            names = [DEFAULT]
-            if self._given is not None:
-                names.append(self._given.algorithm.name)
-            if call.action == "put_part":
-                names.append(s3_uploads.require_checksum(service, call, self._given))
-        self._running = [Running(name) for name in dict.fromkeys(reversed(names)) if name]
-        self._arriving = Arriving(service.state.blobs, md5=self._md5 is not None)
-
-    def keep(self, data: memoryview) -> None:
-        if self._arriving.size_bytes + data.nbytes > self._most:
-            raise _too_large(self._most, None)
-        for each in self._running:
-            each.take(data)
-        self._arriving.take(data)
-
-    def act(self, trailers: Mapping[str, str]) -> Answer:
-        if self._md5 is not None and self._arriving.md5() != self._md5:
-            raise S3Refusal("BadDigest")
-        digests = tuple(each.digest() for each in self._running)
-        said = self._given
-        if said is not None:
-            if trailers:
-                headers = {name: value for name, value in self.call.request.headers.items() if name not in _ANNOUNCING}
-                said = given({**headers, **trailers}) or said
-            said.check(next(digest for digest in digests if digest.algorithm == said.algorithm.name))
-        self._over = True
-        content = replace(self._arriving.end(), digests=digests)
-        return _STORING[self.call.action](self.service, self.call, content, self.guard)
-
-    def cut(self) -> None:
-        if not self._over:
-            self._over = True
-            self._arriving.cut()
-
-
-_ANNOUNCING = HEADERS | {"x-amz-trailer"}
-
-
-def _too_large(most: int, size_bytes: int | None) -> S3Refusal:
-    more = {"MaxSizeAllowed": str(most)}
-    if size_bytes is not None:
-        more["ProposedSize"] = str(size_bytes)
-    return S3Refusal("EntityTooLarge", more=more)
-
-
-def _translated(refused: Refused, call: Call) -> S3Refusal:
-    match refused:
-        case NoSuchBucket():
-            return S3Refusal("NoSuchBucket", more={"BucketName": str(refused)})
-        case NoSuchKey():
-            return s3_objects.missing(call, refused)
-        case NoSuchVersion():
-            return S3Refusal("NoSuchVersion", more={"Key": call.key or "", "VersionId": str(refused)})
-        case NoSuchUpload():
-            return S3Refusal("NoSuchUpload", more={"UploadId": str(refused)})
-        case NoParts():
-            return S3Refusal("MalformedXML", "An object needs a part.")
-        case PartsOutOfOrder():
-            return S3Refusal("InvalidPartOrder", more={"UploadId": call.params["uploadId"]})
-        case BadPart(size_bytes=int(size_bytes)):
-            more = {"ProposedSize": str(size_bytes), "PartNumber": str(refused.number), "ETag": refused.etag}
-            return S3Refusal("EntityTooSmall", more=more)
-        case BadPart():
-            more = {"ETag": refused.etag, "PartNumber": str(refused.number), "UploadId": call.params["uploadId"]}
-            return S3Refusal("InvalidPart", more=more)
-        case _:
-            raise refused

@@ -113,6 +113,14 @@ def given(headers: Mapping[str, str]) -> Given | None:
     return None
 
 
+def given_at_last(headers: Mapping[str, str], trailers: Mapping[str, str]) -> Given | None:
+    """The same, once the body has come with these trailers. Raises: S3Refusal."""
+    if not trailers:
+        return given(headers)
+    kept = {name: value for name, value in headers.items() if name != "x-amz-trailer"}
+    return given({**kept, **trailers})
+
+
 def value_of(algorithm: Algorithm, text: str, name: str) -> bytes:
     """Raises: S3Refusal."""
     try:

@@ -18,14 +18,12 @@ from storage_guard.testing.server.versions import Version
 
 def keeping_of(call: Call, switches: Switches) -> Keeping:
     match call.action:
-        case "put":
-            return switches.put
         case "finish":
             return switches.complete
         case "copy":
             return switches.copy
         case _:
-            return "kept"
+            return switches.put
 
 
 class Guard:

@@ -51,9 +51,9 @@ def payload_of(request: Request, signed: Signed | None, *, unsigned_allowed: boo
         by_chunk, with_trailer = STREAMS[text]
         if request.headers.get("x-amz-decoded-content-length") is None:
             raise S3Refusal("MissingContentLength", "x-amz-decoded-content-length is missing.")
-        announced = request.headers.get("x-amz-trailer", "").lower().strip() if with_trailer else ""
-        if with_trailer and not announced:
-            raise bad_request("x-amz-trailer is missing.")
+        announced = request.headers.get("x-amz-trailer", "").lower().strip()
+        if with_trailer != bool(announced):
+            raise bad_request("x-amz-trailer and x-amz-content-sha256 do not agree on whether there is a trailer.")
         return _Unwrapping(request, signed if by_chunk else None, announced, by_chunk=by_chunk)
     if text.startswith("STREAMING-"):
         raise unsupported("x-amz-content-sha256")

@@ -93,7 +93,7 @@ def require_checksum(service: Service, call: Call, said: Given | None) -> str:
     return wish.algorithm
 
 
-def put_part(service: Service, call: Call, content: Content, guard: Guard) -> Answer:  # noqa: ARG001 - of all that store
+def put_part(service: Service, call: Call, content: Content) -> Answer:
     bucket = service.state[call.bucket]
     number = number_of(service, call)
     upload = bucket.upload(key_of(call), call.params["uploadId"])
