@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -43,6 +43,21 @@ class BytesBody:
     def windows(self) -> Iterator[memoryview]:
         for start in range(0, self._view.nbytes, WINDOW_BYTES):
             yield self._view[start : start + WINDOW_BYTES]
+
+
+class JoinedBody:
+    """Bodies, one behind the other."""
+
+    def __init__(self, bodies: Sequence[Body]) -> None:
+        self._bodies = bodies
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(body.size_bytes for body in self._bodies)
+
+    def windows(self) -> Iterator[memoryview]:
+        for body in self._bodies:
+            yield from body.windows()
 
 
 class WatchedBody:

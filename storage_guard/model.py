@@ -22,7 +22,7 @@ TiB = 1024 * GiB
 
 ChecksumAlgorithm = Literal["crc64xz", "crc64nvme", "md5", "crc32c"]
 Verifier = Literal["store", "client"]
-Vouch = Literal["documented", "unproven", "missing"]
+Vouch = Literal["documented", "raced", "probed", "unproven", "missing"]
 Guarantee = Literal["documented", "raced", "probed", "trusted"]
 Versioning = Literal["never", "enabled", "suspended", "unknown"]
 
@@ -212,7 +212,9 @@ class Capabilities:
 
     `put`, `finish` and `copy` say who vouches that the create-only condition is kept by that operation:
     "documented" (the service or the kernel does), "unproven" (it must be examined first), "missing" (it is not
-    kept, or cannot be had). `write_ids`: objects can carry the id of their write, so that a lost answer can be
+    kept, or cannot be had); of a store that was examined "raced" (it held, side by side too) or "probed" (it held, but
+    nothing could be sent side by side). `server`: what the store calls itself, where it says so: a verdict of the
+    examination holds for this one. `write_ids`: objects can carry the id of their write, so that a lost answer can be
     resolved. `conditional_remove`: a removal can be pinned to an etag in one step. `uploads_stay`: an upload that its
     writer forgets stays, invisible and perhaps billed, until somebody aborts it. `reason`: why, for people.
     """
@@ -225,6 +227,7 @@ class Capabilities:
     conditional_remove: bool = True
     uploads_stay: bool = True
     reason: str = ""
+    server: str = ""
 
 
 @dataclass(frozen=True)

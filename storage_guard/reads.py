@@ -93,8 +93,7 @@ class Reads:
         return sweeping.uploads(self._access, prefix)
 
     def check(self) -> Capabilities:
-        """What the store can do. Raises GuaranteeMissing if it would not keep the promise, AccessDenied,
+        """What the store can do: who vouches for each operation, and why not. What nobody vouches for is examined, if no
+        write has done so before. Raises GuaranteeMissing if it would not keep the promise, AccessDenied,
         StoreUnavailable."""
-        can = self._policy.known()
-        self._policy.vouch(can.put, can, None)
-        return can
+        return self._policy.found()

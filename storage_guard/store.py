@@ -18,7 +18,6 @@ from storage_guard.engine.sending import Bounds, Progress
 from storage_guard.errors import NotWritten, OutcomeUnknown, StorageGuardError
 from storage_guard.model import (
     NO_OPTIONS,
-    Guarantee,
     ObjectOptions,
     Receipt,
     Swept,
@@ -54,8 +53,10 @@ class Store(Reads):
       costs 256 KiB for each, a buffer nothing, a stream whole parts: those on their way and the one that is being read,
       together at most `min(in_flight * part_bytes, memory_bytes)`. A stream's parts double behind every tenth of
       the parts that the store allows, up to a quarter of `memory_bytes`: that is how far it can reach.
-    - `enforcement`: "probe" refuses a store whose guarantee nobody vouches for; "trust" believes it, warns, and says
-      "trusted" on every receipt. A store that is known not to keep the condition is refused either way.
+    - `enforcement`: "probe" examines a store for whose guarantee nobody vouches, before the first write of each kind,
+      and refuses it if it does not hold; "trust" believes it, warns, and says "trusted" on every receipt. A store that
+      is known not to keep the condition is refused either way.
+    - `verdict_age_s`: how old the verdict may be that an earlier examination left in the store. None: seven days.
     - `defaults`: options for every `create` that is given none.
     - `journal`: the folder in which this machine's open uploads are written down, for `resume` and `sweep`. None: what
       STORAGE_GUARD_JOURNAL names, or `storage-guard` where the system keeps a program's state.
@@ -74,6 +75,7 @@ class Store(Reads):
         enforcement: Enforcement = "probe",
         defaults: ObjectOptions | None = None,
         journal: str | os.PathLike[str] | None = None,
+        verdict_age_s: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         for name, value in (
@@ -86,6 +88,8 @@ class Store(Reads):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if enforcement not in ("probe", "trust"):
             raise ValueError(f'enforcement must be "probe" or "trust", got {enforcement!r}')
+        if verdict_age_s is not None and not verdict_age_s >= 0:
+            raise ValueError(f"verdict_age_s must not be negative, got {verdict_age_s}")
         prefix = prefix.strip("/")
         if prefix:
             names.check_key(prefix)
@@ -105,6 +109,7 @@ class Store(Reads):
                 enforcement=enforcement,
                 defaults=defaults or NO_OPTIONS,
                 journal=None if journal is None else os.path.abspath(journal),
+                verdict_age_s=verdict_age_s,
             )
         )
 
@@ -222,8 +227,7 @@ class Store(Reads):
                 ticket=settle_ticket,
                 write_id=asked.write_id,
             ) from exc
-        vouch = can.finish if asked.upload_id else can.put
-        guarantee: Guarantee = "documented" if vouch == "documented" else "trusted"  # nothing is written: no refusal
+        guarantee = self._policy.believed("finish" if asked.upload_id else "put", can)
         target = self._policy.target(wanted, can, guarantee)
         return Settling(target, self._access.patience(deadline_s), asked).settle()
 

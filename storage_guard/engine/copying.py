@@ -21,7 +21,7 @@ from storage_guard.driver import Driver
 from storage_guard.engine import removal
 from storage_guard.engine.creation import Creation
 from storage_guard.engine.payload import CopyPayload, Payload
-from storage_guard.engine.policy import Policy, Wanted
+from storage_guard.engine.policy import Operation, Policy, Wanted
 from storage_guard.engine.remote import Original, RemoteData, look
 from storage_guard.engine.sending import Progress
 from storage_guard.errors import (
@@ -33,7 +33,7 @@ from storage_guard.errors import (
     StorageGuardError,
     Unsupported,
 )
-from storage_guard.model import NO_OPTIONS, Capabilities, Checksum, Limits, MiB, ObjectOptions, Part, Receipt, Vouch
+from storage_guard.model import NO_OPTIONS, Capabilities, Checksum, Limits, MiB, ObjectOptions, Part, Receipt
 from storage_guard.outcome import Answer
 from storage_guard.plan import ONE_REQUEST, Plan, TooLarge, plan_known
 from storage_guard.schemes import open_driver
@@ -287,10 +287,10 @@ class _Copying:
         plan = self._plan(can)
         if plan is None:
             return None
-        vouch = can.finish if plan.multipart else can.copy
+        operation: Operation = "finish" if plan.multipart else "copy"
         payload = CopyPayload(original.ref, self._size_bytes, plan.part_bytes, self._means, self._digest)
         try:
-            return self._create(payload, plan, vouch, can)
+            return self._create(payload, plan, operation, can)
         except _Declined as declined:
             self._notes.append(f"the service would not copy by itself, and the bytes passed through here: {declined}")
             return None
@@ -299,13 +299,16 @@ class _Copying:
         """How the service is asked to copy, None if its copies are not guarded in any way. Raises NotWritten."""
         policy = self._policy
         limits = policy.access.driver.limits
-        in_parts = self._is_open(can.finish) and self._size_bytes > 0
-        at_most_bytes = limits.max_put_bytes
-        if in_parts:
-            at_most_bytes = min(at_most_bytes, max(policy.multipart_from_bytes, limits.max_put_bytes // _WHOLE_SHARE))
-        if self._is_open(can.copy) and self._size_bytes <= at_most_bytes:
+        at_most_bytes = min(
+            limits.max_put_bytes, max(policy.multipart_from_bytes, limits.max_put_bytes // _WHOLE_SHARE)
+        )
+        # What is not needed is not examined.
+        if self._size_bytes <= at_most_bytes and policy.guards("copy", can):
             return ONE_REQUEST
-        return self._plan_parts(limits) if in_parts else None
+        if self._size_bytes > 0 and policy.guards("finish", can):
+            return self._plan_parts(limits)
+        one_request = at_most_bytes < self._size_bytes <= limits.max_put_bytes and policy.guards("copy", can)
+        return ONE_REQUEST if one_request else None
 
     def _plan_parts(self, limits: Limits) -> Plan:
         policy, wanted = self._policy, self._wanted
@@ -315,17 +318,14 @@ class _Copying:
         except TooLarge as exc:
             raise NotWritten(f"{wanted.key!r} was not written to {policy.url}: {exc}", key=wanted.key) from exc
 
-    def _is_open(self, vouch: Vouch) -> bool:
-        return vouch == "documented" or (vouch == "unproven" and self._policy.enforcement == "trust")
-
     def _through_here(self, can: Capabilities) -> Receipt:
         plan = self._policy.plan(self._size_bytes, self._wanted.key, can)
-        return self._create(None, plan, can.finish if plan.multipart else can.put, can)
+        return self._create(None, plan, "finish" if plan.multipart else "put", can)
 
-    def _create(self, payload: Payload | None, plan: Plan, vouch: Vouch, can: Capabilities) -> Receipt:
+    def _create(self, payload: Payload | None, plan: Plan, operation: Operation, can: Capabilities) -> Receipt:
         """The guarded create of `payload`; None: of the bytes that pass through here."""
         policy, wanted = self._policy, self._wanted
-        target = policy.target(wanted, can, policy.vouch(vouch, can, wanted.key))
+        target = policy.target(wanted, can, policy.vouch(operation, can, wanted))
         patience = policy.access.patience(self._deadline_s)
         if payload is None:
             payload = RemoteData(self._original, plan.part_bytes, policy.bounds.memory_bytes, patience)

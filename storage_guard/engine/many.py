@@ -210,7 +210,7 @@ class Many:
         if self._each is None:
             try:
                 # Here, where Ctrl-C comes: in a thread the others would wait for it, each as long again.
-                self._policy.known()
+                self._policy.examine()
             except Exception as exc:  # noqa: BLE001 - the next one may be luckier
                 begun.item = None
                 begun.result = _as_result(exc, begun.key, self._policy.url)

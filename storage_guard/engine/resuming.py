@@ -211,7 +211,7 @@ def resumable(
     plan = policy.plan(source.size_bytes, wanted.key, can)
     if plan.part_bytes is None:
         return None
-    guarantee = policy.vouch(can.finish, can, wanted.key)
+    guarantee = policy.vouch("finish", can, wanted)
     return Resumable(policy, wanted, source, _identify(source), plan.part_bytes, can, guarantee, patience, progress)
 
 

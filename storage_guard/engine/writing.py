@@ -31,8 +31,7 @@ def create(
     """Raises what `Store.create` raises. `throttled` is told when a request was sent to which the store said Busy."""
     can = policy.known()
     key = wanted.key
-    policy.check_named(wanted, can)
-    policy.vouch(can.put, can, key)
+    policy.vouch("put", can, wanted)
     source = open_source(data, key)
     done = False
     try:
@@ -45,7 +44,7 @@ def create(
                 done = True
                 return receipt
         payload, multipart = policy.payload(source, key, can)
-        guarantee = policy.vouch(can.finish if multipart else can.put, can, key)
+        guarantee = policy.vouch("finish" if multipart else "put", can, wanted)
         write = outcome.start(
             multipart=multipart,
             if_exists=wanted.if_exists,

@@ -61,7 +61,8 @@ class Pour:
     """Takes bytes, sends each part as soon as it is full, and publishes at the end. One caller at a time.
 
     In memory: the part that is being filled, and what `Bounds` allows for those on their way. Less than one part is
-    sent in one request, at the end. After an error there is nothing more to do here but `discard`.
+    sent in one request, at the end; and so is everything where a finish is not guarded: then all of it is in memory, up
+    to `Policy.one_request_bytes`. After an error there is nothing more to do here but `discard`.
     """
 
     def __init__(self, task: Task, compressor: Compressor | None) -> None:
@@ -74,6 +75,7 @@ class Pour:
         self._opened_s = policy.access.clock.now_s()
         self._block = bytearray()
         self._want_bytes = self._plan.part_bytes(1)
+        self._in_one_request = False  # because a finish is not guarded here
         self._number = 0  # of the last part that was sent
         self._offset_bytes = 0
         self._poured = _Poured()
@@ -127,15 +129,34 @@ class Pour:
     def _fill(self, data: memoryview) -> None:
         if self._receipt is not None:
             return  # the verdict is in: the rest does not matter
-        if self._offset_bytes + len(self._block) + data.nbytes > self._reach_bytes:
-            key = self._task.wanted.key
-            raise NotWritten(self._task.policy.too_long(key, self._plan), key=key)
+        self._check_reach(data.nbytes)
         while data.nbytes and self._receipt is None:
             taken_bytes = min(data.nbytes, self._want_bytes - len(self._block))
             self._block += data[:taken_bytes]
             data = data[taken_bytes:]
-            if len(self._block) == self._want_bytes:
+            if len(self._block) < self._want_bytes:
+                continue
+            if self._goes_in_parts():
                 self._send(last=False)
+            else:
+                self._check_reach(data.nbytes)
+
+    def _check_reach(self, more_bytes: int) -> None:
+        if self._offset_bytes + len(self._block) + more_bytes <= self._reach_bytes:
+            return
+        policy, key = self._task.policy, self._task.wanted.key
+        if self._in_one_request:
+            raise policy.not_in_parts(key, self._task.can)
+        raise NotWritten(policy.too_long(key, self._plan), key=key)
+
+    def _goes_in_parts(self) -> bool:
+        """Whether what has become larger than a part may: else it is kept until the end, and goes in one request."""
+        policy = self._task.policy
+        if self._creation is None and not policy.guards("finish", self._task.can):
+            self._in_one_request = True
+            self._reach_bytes = policy.one_request_bytes
+            self._want_bytes = self._reach_bytes + 1
+        return not self._in_one_request
 
     def _send(self, *, last: bool) -> None:
         """Hand the block over as a part, and begin the next one."""
@@ -167,7 +188,7 @@ class Pour:
         if self._creation is not None:
             return self._creation
         task = self._task
-        guarantee = task.policy.vouch(task.can.finish, task.can, task.wanted.key)
+        guarantee = task.policy.vouch("finish", task.can, task.wanted)
         task.patience.progress()  # it is the producer who let the time pass
         self._creation = PushedCreation(
             task.policy.target(task.wanted, task.can, guarantee),

@@ -93,8 +93,8 @@ TABLE = (
     Planted(
         "a store for which nobody vouches is believed",
         "storage_guard.engine.policy",
-        '        if vouch == "documented":',
-        '        if vouch != "missing":',
+        '            case "documented" | "raced" | "probed":',
+        '            case "documented" | "raced" | "probed" | "unproven":',
         STORE,
         "test_a_store_that_nobody_vouches_for_is_refused_before_the_first_byte",
     ),

@@ -74,6 +74,18 @@ MAY = {
     "storage_guard/answers.py": Room("outcome signals", pure=True),
     "storage_guard/caller.py": Room(),
     "storage_guard/access.py": Room("answers clock driver model names retry signals translate"),
+    "storage_guard/guarantee/__init__.py": Room(pure=True),
+    "storage_guard/guarantee/findings.py": Room("model signals", pure=True),
+    "storage_guard/guarantee/racing.py": Room("body"),
+    "storage_guard/guarantee/bench.py": Room(
+        "answers body driver guarantee.findings guarantee.racing model names retry signals"
+    ),
+    "storage_guard/guarantee/trial.py": Room("guarantee.bench guarantee.findings guarantee.racing model signals"),
+    "storage_guard/guarantee/marker.py": Room("answers body driver guarantee.findings model names retry signals"),
+    "storage_guard/guarantee/examining.py": Room(
+        "access guarantee.bench guarantee.findings guarantee.marker guarantee.racing guarantee.trial model retry "
+        "signals translate"
+    ),
     "storage_guard/uploads/__init__.py": Room(pure=True),
     "storage_guard/uploads/ownfile.py": Room(),
     "storage_guard/uploads/journal.py": Room("model uploads.ownfile"),
@@ -97,8 +109,8 @@ MAY = {
         "signals uploads.diary"
     ),
     "storage_guard/engine/policy.py": Room(
-        "access caller engine.creation engine.payload engine.resolve engine.sending engine.source errors model names "
-        "outcome plan uploads.diary uploads.journal uploads.journaling"
+        "access body caller engine.creation engine.payload engine.resolve engine.sending engine.source errors "
+        "guarantee.examining model names outcome plan uploads.diary uploads.journal uploads.journaling"
     ),
     "storage_guard/engine/resuming.py": Room(
         "checksum engine.creation engine.payload engine.policy engine.sending engine.source errors model outcome plan "

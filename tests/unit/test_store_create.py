@@ -33,7 +33,7 @@ from storage_guard import (
     StoreUnavailable,
     Unsupported,
 )
-from storage_guard.driver import Capabilities, Limits, WriteMeta
+from storage_guard.driver import Absent, Body, Capabilities, Limits, ObjectInfo, WriteMeta
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import CONFLICT_RESTART, LOST_BEFORE, BytesBody, FakeClock, FaultyDriver, faulty
 from unit.conftest import MULTIPART_FROM_BYTES, PART_BYTES, SIZES
@@ -326,9 +326,20 @@ class Unproven(MemoryDriver):
         return replace(super().capabilities(), **self._vouches)
 
 
-@pytest.mark.parametrize("vouch", ["unproven", "missing"])
-def test_a_store_that_nobody_vouches_for_is_refused_before_the_first_byte(vouch: str) -> None:
-    store = Store(Unproven(put=vouch, reason="it is a test"))
+class Overwriting(Unproven):
+    """What is at a key is no hindrance."""
+
+    def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
+        with contextlib.suppress(Absent):
+            self.remove(key, None)
+        return super().put_new(key, body, meta)
+
+
+@pytest.mark.parametrize(
+    "driver", [Unproven(put="missing", reason="it is a test"), Overwriting(put="unproven", reason="it is a test")]
+)
+def test_a_store_that_nobody_vouches_for_is_refused_before_the_first_byte(driver: Unproven) -> None:
+    store = Store(driver)
     taken: list[int] = []
 
     def data() -> Iterator[bytes]:

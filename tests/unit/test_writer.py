@@ -524,19 +524,36 @@ def test_a_store_that_would_not_keep_the_promise_is_refused_before_anything_is_s
     assert dict(recording.calls) == {"capabilities": 1}
 
 
-def test_a_store_that_guards_only_single_requests_refuses_the_first_part_before_it_is_sent() -> None:
-    driver = Unproven(limits=SMALL)
-    driver.can = Capabilities(put="documented", finish="missing", copy="missing")
+def test_a_store_that_guards_only_single_requests_gets_one_as_long_as_it_can_be_and_then_none() -> None:
+    limits = replace(SMALL, max_put_bytes=5000)
+    driver = Unproven(limits=limits)
+    driver.can = Capabilities(put="documented", finish="missing", copy="missing", reason="it is a test")
     recording = FaultyDriver(driver)
     store = Store(recording, part_bytes=1024)
-    with store.open("small", "xb") as file:
-        file.write(bytes(1023))
+    for size_bytes in (1023, 1024, 1025, 5000):
+        with store.open(f"k{size_bytes}", "xb") as file:
+            file.write(bytes(700))
+            file.write(bytes(size_bytes - 700))
+        assert store.read(f"k{size_bytes}") == bytes(size_bytes)
+    for step in (700, 5001):
+        file = store.open("large", "xb")
+        with pytest.raises(GuaranteeMissing, match=r"longer than 5000 bytes.*it is a test"):
+            file.writelines([bytes(step)] * -(-5001 // step))
+        with pytest.raises(GuaranteeMissing):
+            file.commit()
+    assert (recording.calls["begin"], recording.calls["put_new"]) == (0, 4)
+
+
+def test_what_one_request_may_hold_is_held_within_memory() -> None:
+    driver = Unproven(limits=SMALL)
+    driver.can = Capabilities(put="documented", finish="missing", copy="missing")
+    store = Store(driver, part_bytes=1024, memory_bytes=4096)
+    with store.open("k", "xb") as file:
+        file.write(bytes(4096))
     file = store.open("large", "xb")
-    with pytest.raises(GuaranteeMissing):
-        file.write(bytes(1024))
-    assert recording.calls["begin"] == 0
-    with pytest.raises(GuaranteeMissing):
-        file.commit()
+    with pytest.raises(GuaranteeMissing, match="memory_bytes=4096"):
+        file.write(bytes(4097))
+    file.discard()
 
 
 def test_a_store_that_is_trusted_warns_where_the_file_was_opened() -> None:
