@@ -111,7 +111,7 @@ class Comparison:
         runs: dict[str, list[Figures]] = {side.name: [] for side in self._sides}
         for number, order in enumerate(shuffled(self._sides, self._asked.rounds, self._asked.seed)):
             for side in order:
-                before = server.used()
+                before = server.forget()
                 answer = crew[side.name].carry_out({**side.job, "key": f"{side.name.replace(' ', '-')}/{number}"})
                 after = server.used()
                 _succeeded(answer, side)

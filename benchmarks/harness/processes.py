@@ -59,6 +59,10 @@ class Server(_Spoken):
     def used(self) -> Used:
         return Used(**json.loads(self.ask("used")))
 
+    def forget(self) -> Used:
+        """All objects: each run begins with an empty bucket, whoever came before."""
+        return Used(**json.loads(self.ask("forget")))
+
 
 class Worker(_Spoken):
     """`facts` is what its client says of itself."""

@@ -87,6 +87,13 @@ def test_a_create_that_fails_is_told() -> None:
         assert "ObjectExists" in again["failures"][0]
 
 
+def test_what_the_server_forgot_is_free_again() -> None:
+    with serving(None) as server, working(OURS, sys.executable, server, {}, None) as worker:
+        for _ in range(2):
+            assert worker.carry_out({"do": "held", "key": "k"})["failed"] == 0
+            server.forget()
+
+
 def test_memory_is_the_growth_over_an_idle_client() -> None:
     with serving(None) as server, working(OURS, sys.executable, server, {}, None) as worker:
         held_bytes = 64 * MIB
