@@ -53,6 +53,11 @@ class Creating(io.IOBase):
         return self._draft.ended or self._draft.sealed
 
     @property
+    def state(self) -> str:
+        """ "open", "sealed" (closed, `held`, and undecided), "committed", "discarded" or "failed"."""
+        return self._draft.state
+
+    @property
     def receipt(self) -> Receipt | None:
         """What `commit` returned; None before, and if it failed."""
         return self._draft.receipt

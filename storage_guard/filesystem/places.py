@@ -1,0 +1,138 @@
+"""Which Store a path belongs to, and which key it is there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import stat
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import quote
+
+from storage_guard import InvalidKey, Store
+
+RESERVED = ".storage-guard"  # what the library keeps for itself at the root of each store
+
+
+class Places(Protocol):
+    """Stores are opened when they are first asked for, and kept. Threads may open one twice, and keep the first."""
+
+    @abstractmethod
+    def file_at(self, path: str) -> tuple[Store, str]:
+        """The store and the key. Raises IsADirectoryError for what can only be a folder."""
+        ...
+
+    @abstractmethod
+    def folder_at(self, path: str) -> tuple[Store, str]:
+        """The store and the key's beginning, without a slash at its end; "" for all of the store."""
+        ...
+
+    @abstractmethod
+    def is_folder(self, path: str) -> bool:
+        """Whether it is a folder even if it holds no object."""
+        ...
+
+
+class OneStore:
+    """Paths are keys."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def file_at(self, path: str) -> tuple[Store, str]:
+        key = path.strip("/")
+        if not key:
+            raise _is_a_folder(path)
+        return self._store, key
+
+    def folder_at(self, path: str) -> tuple[Store, str]:
+        return self._store, path.strip("/")
+
+    def is_folder(self, path: str) -> bool:
+        return not path.strip("/")
+
+
+class Buckets:
+    """The first segment of a path is the bucket, and each is a Store."""
+
+    def __init__(self, scheme: str, open_store: Callable[[str], Store]) -> None:
+        self._scheme = scheme
+        self._open_store = open_store
+        self._stores: dict[str, Store] = {}
+
+    def file_at(self, path: str) -> tuple[Store, str]:
+        store, key = self.folder_at(path)
+        if not key:
+            raise _is_a_folder(path)
+        return store, key
+
+    def folder_at(self, path: str) -> tuple[Store, str]:
+        bucket, _, key = path.strip("/").partition("/")
+        if not bucket:
+            raise ValueError(f"{path!r} names no bucket of {self._scheme}://, and buckets are not listed")
+        store = self._stores.get(bucket)
+        if store is None:
+            store = self._stores.setdefault(bucket, self._open_store(f"{self._scheme}://{quote(bucket, safe='')}"))
+        return store, key
+
+    def is_folder(self, path: str) -> bool:
+        return "/" not in path.strip("/")
+
+
+class Folders:
+    """Paths of this machine. Symbolic links on the way to a folder are followed when it is looked up, and not while
+    it is used.
+
+    The root of a Store is the nearest folder above that is there already; a later path below it, on the same disk,
+    belongs to the same Store. So each disk is asked by itself what it can do, and nothing is asked of `/`.
+    """
+
+    def __init__(self, open_store: Callable[[str], Store]) -> None:
+        self._open_store = open_store
+        self._roots: dict[str, tuple[int, Store]] = {}
+
+    def file_at(self, path: str) -> tuple[Store, str]:
+        folder, name = posixpath.split(path)
+        if not name:
+            raise _is_a_folder(path)
+        store, key = self.folder_at(folder)
+        return store, f"{key}/{name}" if key else name
+
+    def folder_at(self, path: str) -> tuple[Store, str]:
+        real = os.path.realpath(path)
+        if RESERVED in real.split(os.sep):
+            raise InvalidKey(f"{path!r} cannot be used: {RESERVED}/ is kept for the library itself", key=path)
+        there, device = _nearest(real)
+        known = self._known(there, device)
+        if known is None:
+            known = there, self._roots.setdefault(there, (device, self._open_store(there)))[1]
+        root, store = known
+        return store, real[len(root) :].strip(os.sep).replace(os.sep, "/")
+
+    def is_folder(self, path: str) -> bool:
+        return os.path.isdir(path)
+
+    def _known(self, there: str, device: int) -> tuple[str, Store] | None:
+        for root, (its_device, store) in list(self._roots.items()):
+            if its_device == device and (there == root or (root != os.sep and there.startswith(root + os.sep))):
+                return root, store
+        return None
+
+
+def _nearest(path: str) -> tuple[str, int]:
+    """The folder itself, or the nearest above it that is there, and its device."""
+    while True:
+        try:
+            found = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        else:
+            if stat.S_ISDIR(found.st_mode):
+                return path, found.st_dev
+        path = os.path.dirname(path)
+
+
+def _is_a_folder(path: str) -> IsADirectoryError:
+    return IsADirectoryError(errno.EISDIR, "a folder, and no object", path)
