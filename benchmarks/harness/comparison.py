@@ -118,7 +118,7 @@ class Comparison:
                 server_cpu_s = after.cpu_s - before.cpu_s
                 figures = {
                     **{name: answer[name] for name in ("wall_s", "cpu_s", "created")},
-                    "growth_mib": answer["growth_bytes"] / MIB,
+                    **_growth(answer),
                     **self._measure(answer),
                     "requests": after.requests - before.requests,
                     "server_cpu_s": server_cpu_s,
@@ -164,6 +164,12 @@ class Comparison:
 
 
 _SHOWN = ("cpu_s_per_gib", "mib_per_s", "cpu_us", "creates_per_s", "growth_mib", "requests", "server_busy")
+
+
+def _growth(answer: Mapping[str, Any]) -> dict[str, float]:
+    """Nothing where the system does not tell."""
+    size_bytes = answer["growth_bytes"]
+    return {} if size_bytes is None else {"growth_mib": size_bytes / MIB}
 
 
 def _succeeded(answer: Mapping[str, Any], side: Side) -> None:

@@ -60,9 +60,9 @@ class Verdict:
 
 
 def judged(target: Target, runs: Mapping[str, Sequence[Figures]]) -> Verdict | None:
-    """The median decides. None where one of the sides did not run."""
+    """The median decides. None where one of the sides did not run, or the system does not tell the figure."""
     ours = runs.get(target.ours)
-    if not ours:
+    if not ours or target.figure not in ours[0]:
         return None
     if target.theirs is None:
         values = [each[target.figure] for each in ours]

@@ -150,10 +150,11 @@ def test_the_median_of_the_ratios_decides(relation: Any, bound: float, met: bool
     assert (verdict.measured.median, verdict.met) == (0.5, met)
 
 
-def test_nothing_is_judged_of_who_did_not_run() -> None:
+def test_nothing_is_judged_that_was_not_measured() -> None:
     runs = {"a": [{"cpu_s": 1.0}]}
     assert judged(Target("t", "a", "cpu_s", "at most", 1, "b"), runs) is None
     assert judged(Target("t", "b", "cpu_s", "at most", 1), runs) is None
+    assert judged(Target("t", "a", "growth_mib", "at most", 1), runs) is None
     own = judged(Target("t", "a", "cpu_s", "at most", 1), runs)
     assert own is not None
     assert own.met
