@@ -140,11 +140,16 @@ class Policy:
         key = None if wanted is None else wanted.key
         if guarantee is None:
             what = "the store" if key is None else repr(key)
-            raise GuaranteeMissing(
+            error = GuaranteeMissing(
                 f"{what} was not written to: {self.url} is not known to keep the create-only promise"
                 f"{_FOR[operation].format(self.access.driver.limits.max_put_bytes)}{': ' + reason if reason else ''}",
                 key=key,
             )
+            for note in self._notes():
+                error.add_note(note)
+            raise error
+        for note in self._notes():
+            warnings.warn(note, GuaranteeWarning, stacklevel=caller.level())
         if guarantee == "trusted":
             warnings.warn(
                 f"{self.url}: nobody vouches for create-only writes here, and enforcement='trust' believes in them",
@@ -199,12 +204,14 @@ class Policy:
         if self._examiner is None:
             return "trusted", ""
         found = self._examiner.finding(operation, can)
-        for note in self._examiner.take_notes():
-            warnings.warn(f"{self.url} was examined: {note}", GuaranteeWarning, stacklevel=caller.level())
         if found.verdict in ("raced", "probed"):
             return found.verdict, ""
         undecided = "it could not be told whether it does: " if found.verdict == "undecided" else ""
         return None, undecided + found.reason + (f" ({can.reason})" if can.reason else "")
+
+    def _notes(self) -> list[str]:
+        """What an examination could not clean up or keep, told once."""
+        return [] if self._examiner is None else [f"{self.url} was examined: {n}" for n in self._examiner.take_notes()]
 
     def _write_ids(self, can: Capabilities) -> bool:
         return can.write_ids and not (self._examiner is not None and self._examiner.loses_ids)

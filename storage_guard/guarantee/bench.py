@@ -237,7 +237,8 @@ class Bench:
             except (signals.Busy, signals.Conflict) as signal:
                 trouble: signals.Signal = signal
             except signals.Definite as signal:
-                if lost is None and not (isinstance(signal, signals.Exists) and not signal.sole):
+                resent = isinstance(signal, signals.Exists | signals.Gone) and not signal.sole
+                if lost is None and not resent:
                     return signal
                 seen = self.look(attempt.key)
                 return seen.info if seen is not None and seen.data == attempt.data else signal
@@ -304,8 +305,10 @@ class Bench:
         return []
 
     def _wipe(self, key: str) -> None:
-        if self.driver.head(key) is not None:
+        try:
             self.driver.remove(key, None)
+        except signals.Absent:
+            pass
         self.forget(key)
 
     def _try(self, act: Callable[[], None]) -> str:
@@ -314,8 +317,6 @@ class Bench:
         for _ in range(_TRIES):
             try:
                 act()
-            except signals.Absent:
-                return ""
             except signals.Signal as signal:
                 trouble = said(signal)
                 if not (isinstance(signal, signals.Busy | signals.Lost) and patience.wait(asked_s(signal))):

@@ -131,7 +131,7 @@ class Claim:
     def may_have_won(self) -> bool:
         """A lost answer, and a refusal of what somebody on the way may have sent twice, leave that open."""
         match self.told:
-            case signals.Exists():
+            case signals.Exists() | signals.Gone():
                 return not self.told.sole
             case signals.Definite():
                 return False

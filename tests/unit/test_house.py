@@ -167,6 +167,7 @@ MAY = {
     "storage_guard/testing/contract/base.py": Room(PUBLIC, also="pytest fastcrc"),  # checksums are checked by hand
     "storage_guard/testing/contract/keys.py": Room(PUBLIC + " names", also="pytest"),  # the laws are about the names
     "storage_guard/demo/": Room(PUBLIC + " demo"),
+    "storage_guard/doctor/": Room("access doctor errors guarantee model registry signals store"),
     "storage_guard/testing/histories/": Room(PUBLIC),
     "storage_guard/filesystem/": Room(". filesystem", also="fsspec"),
     "storage_guard/filesystem/modes.py": Room("errors", pure=True),
