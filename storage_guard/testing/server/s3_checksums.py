@@ -12,6 +12,7 @@ from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from awscrt import checksums
 
@@ -23,35 +24,38 @@ DEFAULT = "CRC64NVME"  # what the service computes when nobody asks for another
 PREFIX = "x-amz-checksum-"
 
 
-@dataclass(frozen=True, slots=True)
-class Algorithm:
+class Algorithm(NamedTuple):
     """`kinds`: what an upload may have of it, first what it has unless it is told. `crc` goes on from what it gave;
-    `combine` joins two, the second over so many bytes."""
+    `combine` joins two, the second over so many bytes. `header` and `tag` are its names on the wire."""
 
     name: str
+    header: str
+    tag: str
     size_bytes: int
     kinds: tuple[str, ...]
     crc: Callable[[memoryview, int], int] | None = None
     combine: Callable[[int, int, int], int] | None = None
 
-    @property
-    def header(self) -> str:
-        return PREFIX + self.name.lower()
 
-    @property
-    def tag(self) -> str:
-        return f"Checksum{self.name}"
+def _algorithm(
+    name: str,
+    size_bytes: int,
+    kinds: tuple[str, ...],
+    crc: Callable[[memoryview, int], int] | None = None,
+    combine: Callable[[int, int, int], int] | None = None,
+) -> Algorithm:
+    return Algorithm(name, PREFIX + name.lower(), f"Checksum{name}", size_bytes, kinds, crc, combine)
 
 
 ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
     {
         each.name: each
         for each in (
-            Algorithm("CRC32", 4, (COMPOSITE, FULL), zlib.crc32, checksums.combine_crc32),
-            Algorithm("CRC32C", 4, (COMPOSITE, FULL), checksums.crc32c, checksums.combine_crc32c),
-            Algorithm("CRC64NVME", 8, (FULL,), checksums.crc64nvme, checksums.combine_crc64nvme),
-            Algorithm("SHA1", 20, (COMPOSITE,)),
-            Algorithm("SHA256", 32, (COMPOSITE,)),
+            _algorithm("CRC32", 4, (COMPOSITE, FULL), zlib.crc32, checksums.combine_crc32),
+            _algorithm("CRC32C", 4, (COMPOSITE, FULL), checksums.crc32c, checksums.combine_crc32c),
+            _algorithm("CRC64NVME", 8, (FULL,), checksums.crc64nvme, checksums.combine_crc64nvme),
+            _algorithm("SHA1", 20, (COMPOSITE,)),
+            _algorithm("SHA256", 32, (COMPOSITE,)),
         )
     }
 )
@@ -62,24 +66,23 @@ HEADERS = frozenset(_BY_HEADER)
 class Running:
     """A checksum of what has passed."""
 
-    __slots__ = ("_crc", "_hash", "algorithm")
+    __slots__ = ("_algorithm", "_crc", "_hash")
 
-    def __init__(self, algorithm: str) -> None:
-        self.algorithm = algorithm
+    def __init__(self, name: str) -> None:
+        self._algorithm = ALGORITHMS[name]
         self._crc = 0
-        self._hash = hashlib.new(algorithm, usedforsecurity=False) if ALGORITHMS[algorithm].crc is None else None
+        self._hash = hashlib.new(name, usedforsecurity=False) if self._algorithm.crc is None else None
 
     def take(self, data: memoryview) -> None:
-        crc = ALGORITHMS[self.algorithm].crc
-        if self._hash is not None:
+        if self._algorithm.crc is not None:
+            self._crc = self._algorithm.crc(data, self._crc)
+        elif self._hash is not None:
             self._hash.update(data)
-        elif crc is not None:
-            self._crc = crc(data, self._crc)
 
     def digest(self) -> Digest:
-        known = ALGORITHMS[self.algorithm]
-        value = self._hash.digest() if self._hash is not None else self._crc.to_bytes(known.size_bytes, "big")
-        return Digest(self.algorithm, value)
+        size_bytes = self._algorithm.size_bytes
+        value = self._hash.digest() if self._hash is not None else self._crc.to_bytes(size_bytes, "big")
+        return Digest(self._algorithm.name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,11 @@ class Given:
 
 def given(headers: Mapping[str, str]) -> Given | None:
     """The checksum that the head of a request gives, or announces for its end. Raises: S3Refusal."""
-    said = [name for name in headers if name.startswith(PREFIX) and name in HEADERS]
-    announced = [name.strip().lower() for name in headers.get("x-amz-trailer", "").split(",") if name.strip()]
+    said = HEADERS & headers.keys()
+    if not said and "x-amz-trailer" not in headers and "x-amz-sdk-checksum-algorithm" not in headers:
+        return None
+    trailers = headers.get("x-amz-trailer")
+    announced = [name.strip().lower() for name in trailers.split(",")] if trailers is not None else []
     if any(name not in HEADERS for name in announced):
         raise bad_request("x-amz-trailer names something that is no checksum.")
     if len(said) + len(announced) > 1:
@@ -114,9 +120,7 @@ def given(headers: Mapping[str, str]) -> Given | None:
 
 
 def given_at_last(headers: Mapping[str, str], trailers: Mapping[str, str]) -> Given | None:
-    """The same, once the body has come with these trailers. Raises: S3Refusal."""
-    if not trailers:
-        return given(headers)
+    """The same, once the body has come, with the trailers that were announced. Raises: S3Refusal."""
     kept = {name: value for name, value in headers.items() if name != "x-amz-trailer"}
     return given({**kept, **trailers})
 

@@ -48,7 +48,8 @@ class Guard:
         except NoSuchBucket:
             return
         self._removals = bucket.removals(self._key)
-        self._early = self._judge(bucket)
+        if self.keeping == "raced":
+            self._early = self._judge(bucket)
 
     def _check_form(self, headers: Mapping[str, str]) -> None:
         if self._new and (self.keeping == "unsupported" or headers["if-none-match"].strip() != "*"):

@@ -92,7 +92,7 @@ def copy(service: Service, call: Call, _: bytes, guard: Guard) -> Answer:
 def _as_copied(service: Service, call: Call, content: Content) -> Content:
     """With a checksum over the whole, of the algorithm that is asked for or of the source's own, and with the ETag of
     one piece, also where it came in parts."""
-    content = _in_one(content)
+    content = _in_one(content, md5=service.state.blobs.md5)
     if not service.knows_checksums:
         return replace(content, digests=())
     name = wanted(call.request.headers).algorithm
@@ -103,15 +103,16 @@ def _as_copied(service: Service, call: Call, content: Content) -> Content:
     return replace(content, digests=(first, *rest))
 
 
-def _in_one(content: Content) -> Content:
-    if "-" not in content.etag:
-        return content
-    if content.md5 is None:
+def _in_one(content: Content, *, md5: bool) -> Content:
+    """`md5`: whether an ETag is an MD5 here; where the source is encrypted, or came in parts, it is computed."""
+    if not md5:
         return replace(content, etag=f"{content.crc:016x}{content.size_bytes:016x}")
-    md5 = hashlib.md5(usedforsecurity=False)
+    if content.md5 is not None and content.etag == content.md5.hex():
+        return content
+    digest = hashlib.md5(usedforsecurity=False)
     for window in content.blob.windows():
-        md5.update(window)
-    return replace(content, md5=md5.digest(), etag=md5.hexdigest())
+        digest.update(window)
+    return replace(content, md5=digest.digest(), etag=digest.hexdigest())
 
 
 def _sums(content: Content) -> list[str]:

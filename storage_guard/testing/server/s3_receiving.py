@@ -113,7 +113,8 @@ class _Arrival(Receiving):
                 raise self.refused
             return self.act(self._payload.end())
         except S3Refusal as refusal:
-            return self._refuse(refusal)
+            # The frames of a traceback hold the body that was refused.
+            return self._refuse(refusal.with_traceback(None))
         except Refused as refused:
             return self._refuse(_translated(refused, call))
 
@@ -205,7 +206,8 @@ class Storage(_Arrival):
         digests = tuple(each.digest() for each in self._running)
         said = self._given
         if said is not None:
-            said = given_at_last(self.call.request.headers, trailers) or said
+            if trailers:
+                said = given_at_last(self.call.request.headers, trailers) or said
             said.check(next(digest for digest in digests if digest.algorithm == said.algorithm.name))
         self._over = True
         content = replace(self._arriving.end(), digests=digests)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ from storage_guard.testing.server.s3_requests import MAX_KEY_BYTES, Call
 from storage_guard.testing.server.s3_switches import Switches
 from storage_guard.testing.server.versions import Attributes, Version
 
+_HOST = "storage/guard/testing/server/s3/of/the/loopback/"
 OWNER_ID = "111122223333"
 MAX_TAGS = 10
 STORAGE_CLASSES = (
@@ -100,7 +101,7 @@ class Service:
         return {
             "Server": "AmazonS3",
             "x-amz-request-id": f"{number:016X}",
-            "x-amz-id-2": b64encode(f"storage-guard {number:042d}".encode()).decode("ascii"),
+            "x-amz-id-2": f"{_HOST}{number:016X}",
         }
 
     def refuse(self, request: Request, refusal: S3Refusal) -> Answer:
