@@ -460,6 +460,10 @@ def test_a_child_serves_until_its_block_ends() -> None:
         ["--dialect", "oss", "--latency-ms", "-1"],
         ["--dialect", "oss", "--discard", "--access-key-id", "a", "--access-key-secret", "b"],
         ["--dialect", "oss", "--host", "192.0.2.1"],
+        ["--dialect", "oss", "--switch", "put=ignored"],
+        ["--dialect", "oss", "--session-token", "of nobody"],
+        ["--dialect", "s3", "--switch", "put"],
+        ["--dialect", "s3", "--switch", "put=broken"],
     ],
 )
 def test_the_program_says_what_it_cannot_do(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -475,5 +479,5 @@ def test_a_child_that_cannot_start_is_an_error() -> None:
 
 
 def test_an_unknown_dialect_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no dialect 'ftp': there is oss"):
+    with pytest.raises(ValueError, match="no dialect 'ftp': there is oss, s3"):
         dialect("ftp", Options())
