@@ -76,12 +76,20 @@ def scan(access: Access, prefix: str, delimiter: str, start_after: str) -> Itera
                     if each.key == rolled_up:
                         continue  # listed anew from its own key on, a prefix comes up again
                     rolled_up = each.key
+                    if hidden.startswith(each.key) and _all_hidden(access, each, hidden):
+                        continue
                 if not each.key.startswith(hidden):
                     yield replace(each, key=each.key.removeprefix(access.prefix))
             return
         except signals.Signal as signal:
             if not (isinstance(signal, signals.Busy | signals.Lost) and patience.wait(asked_s(signal))):
                 raise as_error(signal, f"{access.url} could not be listed", key=None) from signal
+
+
+def _all_hidden(access: Access, rolled_up: Prefix, hidden: str) -> bool:
+    """Whether a delimiter has rolled up nothing but what the library keeps for itself (`.storage-` for "-")."""
+    found = access.driver.scan(rolled_up.key, "", "")
+    return all(each.key.startswith(hidden) for each in found)
 
 
 def _check_range(start: int, stop: int) -> None:

@@ -326,6 +326,21 @@ def test_a_doubt_is_not_kept() -> None:
     assert driver.head(MARKER) is None
 
 
+def test_no_listing_shows_it_whatever_the_delimiter() -> None:
+    driver = BadStore()
+    store = Store(driver, prefix="p")
+    store.check()
+    driver.begin("p/.storage-guard/examination/1", WriteMeta("w"))
+    assert list(store.uploads()) == []
+    for delimiter in ("", "/", "-", "g", "guarantee"):
+        assert list(store.scan(delimiter=delimiter)) == []
+        assert list(store.scan(".st", delimiter=delimiter)) == []
+    store.create(".storage-theirs", b"x")
+    assert [each.key for each in store.scan(delimiter="-")] == [".storage-"]
+    assert [each.key for each in store.scan(delimiter="/")] == [".storage-theirs"]
+    assert [each.key for each in Store(driver).scan(delimiter="/")] == ["p/"]
+
+
 # Effort
 
 
