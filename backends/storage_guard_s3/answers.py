@@ -1,0 +1,356 @@
+"""What an answer means that is not a refusal. Pure. One that cannot be understood is `Lost`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+
+from storage_guard.driver import (
+    Checksum,
+    Corrupt,
+    Damaged,
+    Lost,
+    ObjectInfo,
+    Part,
+    PartSlot,
+    Prefix,
+    Upload,
+    Verifier,
+    WriteMeta,
+)
+from storage_guard_s3 import document
+from storage_guard_s3.document import NotUnderstoodError
+from storage_guard_s3.failures import signal_of
+from storage_guard_s3.message import Answer, Operation, Route, Versioning
+from storage_guard_s3.options import WRITE_ID_HEADER, options_of
+from storage_guard_s3.sums import CRC_HEADER, Digest, decoded
+
+_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
+
+_EXPECTED: Mapping[Operation, tuple[int, ...]] = {
+    "abort": (204, 200),
+    "remove": (204, 200),
+    "read": (206, 200),
+    "put": (200, 201),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an answer is judged by: what was asked, for people and by its kind, and how it travelled."""
+
+    operation: Operation
+    about: str
+    route: Route
+
+    def lost(self, answer: Answer, why: str) -> Lost:
+        return Lost(f"{self.about}: {why}", status=answer.status, request_id=answer.request_id)
+
+    def check(self, answer: Answer) -> None:
+        """Raises the signal of an answer that does not say that it went well."""
+        if not answer.ok:
+            raise signal_of(self.operation, answer, self.route, self.about)
+        if answer.status not in _EXPECTED.get(self.operation, (200,)):
+            raise self.lost(answer, f"status {answer.status} is not what this call is answered with")
+        if self.operation in ("abort", "remove") and answer.request_id is None and answer.body.strip():
+            # A page of something on the way; services of this kind answer nothing, or with an id.
+            raise self.lost(answer, "the answer says something that the service does not")
+
+    def root(self, answer: Answer, name: str) -> document.Element:
+        """The document of an answer that must have one. An `<Error>` in it counts, whatever the status: complete and
+        copy answer 200 before they are through (CompleteMultipartUpload, CopyObject)."""
+        try:
+            root = document.read(answer.body, name, "Error")
+        except NotUnderstoodError as exc:
+            raise self.lost(answer, f"the answer cannot be understood: {exc}") from exc
+        if root.name == "Error":
+            raise signal_of(self.operation, answer, self.route, self.about)
+        return root
+
+    def etag(self, answer: Answer, said: str | None = None) -> str:
+        """`said`: by the document, where it is that which counts."""
+        etag = document.unquoted(said or answer.headers.get("etag", ""))
+        if not etag:
+            raise self.lost(answer, "the answer has no ETag")
+        return etag
+
+    def crc(self, answer: Answer, said: str | None = None) -> Checksum | None:
+        """None where the service says none. Raises `Lost` for one that is no CRC-64."""
+        text = said or answer.headers.get(CRC_HEADER)
+        if not text:
+            return None
+        try:
+            return decoded(text)
+        except ValueError as exc:
+            raise self.lost(answer, f"the checksum cannot be understood: {exc}") from exc
+
+
+def put(asked: Asked, answer: Answer, key: str, meta: WriteMeta, *, size_bytes: int, found: Digest) -> ObjectInfo:
+    """The object that a put made. Raises `Damaged`, `Lost`."""
+    etag, theirs = asked.etag(answer), asked.crc(answer)
+    verified_by: Verifier | None = None
+    if theirs is not None and found.crc is not None:
+        if theirs != found.crc:
+            raise Damaged(_sums(asked, found.crc, theirs), status=answer.status, request_id=answer.request_id)
+        verified_by = "store"
+    elif found.is_etag(etag):
+        verified_by = "client"
+    return _published(
+        answer,
+        key,
+        meta,
+        size_bytes=size_bytes,
+        etag=etag,
+        checksum=theirs or found.crc,
+        verified_by=verified_by,
+    )
+
+
+def finished(
+    asked: Asked,
+    answer: Answer,
+    key: str,
+    meta: WriteMeta,
+    *,
+    parts: Sequence[Part],
+    ours: Checksum | None,
+    copied: bool,
+) -> ObjectInfo:
+    """The object that a complete made; its document can say that it made none, under a 200. `ours`: the checksum that
+    went along. `copied`: parts are the service's copies, whose sums are its own. Raises `Damaged`, `Lost`."""
+    root = asked.root(answer, "CompleteMultipartUploadResult")
+    etag, theirs = asked.etag(answer, root.get("ETag")), asked.crc(answer, root.get("ChecksumCRC64NVME"))
+    if ours is not None and theirs is not None and ours != theirs:
+        raise Damaged(_sums(asked, ours, theirs), status=answer.status, request_id=answer.request_id)
+    verified_by: Verifier | None = None
+    if copied:
+        pass  # nobody compared them with what is at the source
+    elif ours is not None and theirs is not None:
+        verified_by = "store"
+    elif all(part.checksum is not None for part in parts):
+        verified_by = "client"  # each part's answer was compared with what was sent
+    size_bytes = sum(part.slot.size_bytes for part in parts)
+    return _published(
+        answer, key, meta, size_bytes=size_bytes, etag=etag, checksum=theirs or ours, verified_by=verified_by
+    )
+
+
+def copied(asked: Asked, answer: Answer, key: str, meta: WriteMeta, source: ObjectInfo) -> ObjectInfo:
+    root = asked.root(answer, "CopyObjectResult")
+    etag, theirs = asked.etag(answer, root.get("ETag")), asked.crc(answer, root.get("ChecksumCRC64NVME"))
+    ours = source.checksum
+    if ours is not None and theirs is not None and ours != theirs:
+        raise Damaged(_sums(asked, ours, theirs), status=answer.status, request_id=answer.request_id)
+    return _published(
+        answer, key, meta, size_bytes=source.size_bytes, etag=etag, checksum=theirs or ours, verified_by=None
+    )
+
+
+def _published(
+    answer: Answer,
+    key: str,
+    meta: WriteMeta,
+    *,
+    size_bytes: int,
+    etag: str,
+    checksum: Checksum | None,
+    verified_by: Verifier | None,
+) -> ObjectInfo:
+    return ObjectInfo(
+        key=key,
+        size_bytes=size_bytes,
+        etag=etag,
+        modified=_time(answer.headers.get("date")) or answer.asked_at,
+        version_id=version_of(answer),
+        write_id=meta.write_id,
+        checksum=checksum,
+        options=meta.options,
+        verified_by=verified_by,
+    )
+
+
+def version_of(answer: Answer) -> str | None:
+    """None also for "null", which is the version of an object that has none."""
+    version_id = answer.headers.get("x-amz-version-id")
+    return None if version_id == "null" else version_id
+
+
+def begun(asked: Asked, answer: Answer) -> str:
+    upload_id = asked.root(answer, "InitiateMultipartUploadResult").get("UploadId")
+    if not upload_id:
+        raise asked.lost(answer, "the answer names no upload")
+    return upload_id
+
+
+def sent(asked: Asked, answer: Answer, slot: PartSlot, found: Digest) -> Part:
+    """A part that was sent. Raises `Corrupt` if other bytes arrived: nothing is published, it can be sent again."""
+    etag, theirs = asked.etag(answer), asked.crc(answer)
+    if theirs is not None and found.crc is not None and theirs != found.crc:
+        raise Corrupt(_sums(asked, found.crc, theirs), status=answer.status, request_id=answer.request_id)
+    if theirs is None and found.md5 is not None and found.is_etag(etag):
+        theirs = Checksum("md5", found.md5.hex())
+    # Without a word of the service's nobody has compared this part, and finish must not say so.
+    return Part(slot, etag, theirs)
+
+
+def copied_part(asked: Asked, answer: Answer, slot: PartSlot) -> Part:
+    root = asked.root(answer, "CopyPartResult")
+    # The service sums what it copies, and completes no upload of known sums without those of all parts.
+    return Part(slot, asked.etag(answer, root.get("ETag")), asked.crc(answer, root.get("ChecksumCRC64NVME")))
+
+
+def described(asked: Asked, answer: Answer, key: str, tags: Mapping[str, str]) -> ObjectInfo:
+    """The object that a HEAD shows."""
+    headers = answer.headers
+    length, modified = headers.get("content-length", ""), _time(headers.get("last-modified"))
+    if not (length.isascii() and length.isdigit()) or modified is None:
+        raise asked.lost(answer, "the answer does not say how large the object is, or how old")
+    return ObjectInfo(
+        key=key,
+        size_bytes=int(length),
+        etag=asked.etag(answer),
+        modified=modified,
+        version_id=version_of(answer),
+        write_id=headers.get(WRITE_ID_HEADER),
+        checksum=asked.crc(answer),
+        options=options_of(headers, tags),
+    )
+
+
+def has_tags(answer: Answer) -> bool:
+    return answer.headers.get("x-amz-tagging-count", "0") != "0"
+
+
+def tags_of(asked: Asked, answer: Answer) -> dict[str, str]:
+    root = asked.root(answer, "Tagging")
+    return {
+        tag.raw("Key", quoted=False): tag.raw("Value", quoted=False)
+        for each in root.all("TagSet")
+        for tag in each.all("Tag")
+    }
+
+
+def bytes_of(asked: Asked, answer: Answer, start: int, stop: int) -> bytes:
+    """What a ranged GET brought, if it is what was asked for."""
+    data = answer.body
+    if answer.status == 206:
+        found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
+        if found is None:
+            raise asked.lost(answer, "a part of an object, and the answer does not say which")
+        first, last, whole = (int(each) for each in found.groups())
+        if (first, last) != (start, min(stop, whole) - 1):
+            raise asked.lost(answer, f"bytes {first} to {last} of {whole} came, not {start} to {stop - 1}")
+        wanted_bytes = last - first + 1
+    elif start == 0:
+        wanted_bytes = _length(answer)  # the whole object, which is right if it is no more than was asked for
+    else:
+        raise asked.lost(answer, "the range was ignored")
+    if len(data) != wanted_bytes or len(data) > stop - start:
+        raise asked.lost(answer, f"{len(data)} bytes came, and {min(wanted_bytes, stop - start)} were to come")
+    return data
+
+
+def _length(answer: Answer) -> int:
+    text = answer.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() else -1
+
+
+def versioning_of(asked: Asked, answer: Answer) -> Versioning:
+    text = asked.root(answer, "VersioningConfiguration").get("Status")
+    if text not in ("Enabled", "Suspended", "", None):
+        raise asked.lost(answer, f"versioning is said to be {text!r}")
+    return "enabled" if text == "Enabled" else "suspended" if text == "Suspended" else "never"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a listing. `more`: how to ask for the next one; None at the end."""
+
+    entries: list[ObjectInfo | Prefix]
+    more: str | None
+
+
+def objects_of(asked: Asked, answer: Answer) -> Page:
+    """In the order of UTF-8 bytes: objects and prefixes are listed apart, each in order."""
+    root = asked.root(answer, "ListBucketResult")
+    try:
+        quoted = root.get("EncodingType") == "url"
+        entries: list[ObjectInfo | Prefix] = [
+            ObjectInfo(
+                key=each.raw("Key", quoted=quoted),
+                size_bytes=int(each.need("Size")),
+                etag=document.unquoted(each.need("ETag")),
+                modified=_instant(each.need("LastModified")),
+            )
+            for each in root.all("Contents")
+        ]
+        entries += [Prefix(each.raw("Prefix", quoted=quoted)) for each in root.all("CommonPrefixes")]
+        more = root.need("NextContinuationToken") if root.flag("IsTruncated") else None
+    except ValueError as exc:
+        raise asked.lost(answer, f"the listing cannot be understood: {exc}") from exc
+    return Page(sorted(entries, key=lambda entry: entry.key.encode()), more)
+
+
+def uploads_of(asked: Asked, answer: Answer) -> tuple[list[Upload], tuple[str, str] | None]:
+    """The open uploads of a page, and the two markers of the next one."""
+    root = asked.root(answer, "ListMultipartUploadsResult")
+    try:
+        quoted = root.get("EncodingType") == "url"
+        uploads = [
+            Upload(each.raw("Key", quoted=quoted), each.need("UploadId"), _instant(each.need("Initiated")))
+            for each in root.all("Upload")
+        ]
+        more = None
+        if root.flag("IsTruncated"):
+            more = root.raw("NextKeyMarker", quoted=quoted), root.need("NextUploadIdMarker")
+    except ValueError as exc:
+        raise asked.lost(answer, f"the listing cannot be understood: {exc}") from exc
+    return uploads, more
+
+
+def parts_of(asked: Asked, answer: Answer, offset_bytes: int) -> tuple[list[Part], str | None]:
+    """The parts of a page, whose first begins at `offset_bytes` if none is missing before it."""
+    root = asked.root(answer, "ListPartsResult")
+    try:
+        parts = list(_parts(root, offset_bytes))
+        more = root.need("NextPartNumberMarker") if root.flag("IsTruncated") else None
+    except ValueError as exc:
+        raise asked.lost(answer, f"the listing cannot be understood: {exc}") from exc
+    return parts, more
+
+
+def _parts(root: document.Element, offset_bytes: int) -> Iterator[Part]:
+    for each in root.all("Part"):
+        size_bytes = int(each.need("Size"))
+        crc, modified = each.get("ChecksumCRC64NVME"), each.get("LastModified")
+        yield Part(
+            PartSlot(int(each.need("PartNumber")), offset_bytes, size_bytes),
+            document.unquoted(each.need("ETag")),
+            decoded(crc) if crc else None,
+            _instant(modified) if modified else None,
+        )
+        offset_bytes += size_bytes
+
+
+def _instant(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+@lru_cache(maxsize=64)  # of many answers within one second
+def _time(text: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text) if text else None
+    except (ValueError, TypeError):
+        return None
+    if found is None:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _sums(asked: Asked, ours: Checksum, theirs: Checksum) -> str:
+    return f"{asked.about}: the checksum of what arrived is {theirs.value}, of what was sent {ours.value}"

@@ -1,0 +1,388 @@
+"""`S3Driver`: the members of `Driver`, each one request, or one and the looks that must go before it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from storage_guard.checksum import combine
+from storage_guard.driver import (
+    Absent,
+    Body,
+    Capabilities,
+    Exists,
+    Limits,
+    Location,
+    Lost,
+    ObjectInfo,
+    ObjectRef,
+    Part,
+    PartSlot,
+    Prefix,
+    Refused,
+    Unsupported,
+    Upload,
+    Vouch,
+    WriteMeta,
+    check_part_list,
+)
+from storage_guard_s3 import answers, asking
+from storage_guard_s3.adopting import adopted
+from storage_guard_s3.answers import Asked
+from storage_guard_s3.failures import fault_of, objection_of
+from storage_guard_s3.hosts import DOCUMENTED, MISSING, is_r2
+from storage_guard_s3.looking import Looker
+from storage_guard_s3.message import Answer, Request
+from storage_guard_s3.opening import Place
+from storage_guard_s3.options import Standing
+from storage_guard_s3.sums import Digest, wrong_size
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_MIB, _GIB, _TIB = 1024**2, 1024**3, 1024**4
+
+# docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+LIMITS = Limits(
+    max_put_bytes=5 * _GIB,
+    min_part_bytes=5 * _MIB,
+    max_part_bytes=5 * _GIB,
+    max_parts=10_000,
+    max_object_bytes=10_000 * 5 * _GIB,
+    max_key_bytes=1023,
+)
+
+# developers.cloudflare.com/r2/platform/limits
+R2_LIMITS = Limits(
+    max_put_bytes=5 * _GIB - 5 * _MIB,
+    min_part_bytes=5 * _MIB,
+    max_part_bytes=5 * _GIB - 5 * _MIB,
+    max_parts=10_000,
+    max_object_bytes=5 * _TIB - 5 * _GIB,
+    max_key_bytes=1023,
+    equal_parts=True,
+)
+
+_PRESIGNED_S = 7 * 24 * 3600
+_KNOWN_UPLOADS = 1024
+
+
+class S3Driver:
+    """A bucket of Amazon S3, or of a service of its kind, as a store. Thread-safe, in any process that has it.
+
+    `client` (boto3's) is read and not changed, and sends nothing: its credentials are asked for with each request, its
+    endpoint rules say where the bucket is, and its proxies, certificates and timeouts are taken over. A setting that
+    cannot be is a ValueError or TypeError that names it. Its retries are not used. `bucket`: a name, or the ARN of an
+    access point. Holds 1 MiB at most for each put that runs (what is larger is read twice, first for its checksum),
+    three windows (768 KiB) for each part, and keeps up to 128 connections.
+
+    - `connect_timeout_s`, `read_timeout_s`: seconds until a connection, and without a byte that moves, which is seen up
+      to a second later (of 10 s and more: up to seven); None: those of the client if they are not boto3's own, else 10
+      and 60.
+    - `request_payer`: "requester", with every request. `expected_bucket_owner`: an account, likewise.
+    - `customer_key`: 32 bytes that encrypt all objects (SSE-C). The service forgets them.
+    - `limits`: the service's, unless something else that speaks its language has others.
+
+    Made from a client it cannot be pickled; one from `open_store` can.
+    """
+
+    def __init__(
+        self,
+        client: S3Client,
+        bucket: str,
+        *,
+        connect_timeout_s: float | None = None,
+        read_timeout_s: float | None = None,
+        request_payer: str | None = None,
+        expected_bucket_owner: str | None = None,
+        customer_key: bytes | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._standing = Standing(request_payer, expected_bucket_owner, customer_key)
+        self._sender, self._known = adopted(
+            client,
+            bucket,
+            connect_timeout_s=connect_timeout_s,
+            read_timeout_s=read_timeout_s,
+            headers=self._standing.always(),
+        )
+        address = self._sender.address
+        self._limits = limits or (R2_LIMITS if is_r2(address.host) else LIMITS)
+        self._location = Location("s3", address.service, bucket)
+        self._look = Looker(self._sender, self._limits, self._standing, self._known)
+        self._lock = threading.Lock()
+        self._copied: OrderedDict[str, None] = OrderedDict()
+        self._again: tuple[Place, dict[str, Any]] | None = None
+
+    @classmethod
+    def at(cls, place: Place, **options: Any) -> Self:
+        """A driver that can be made again elsewhere."""
+        driver = cls(place.open(), place.bucket, **options)
+        driver._again = (place, options)
+        return driver
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._location.url()!r}, endpoint={self._sender.address.url('')!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._again is None:
+            raise TypeError(
+                "a driver over your own boto3 client cannot be pickled; one from open_store('s3://...') can"
+            )
+        return _reopen, (type(self), *self._again)
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def location(self) -> Location:
+        return self._location
+
+    def capabilities(self) -> Capabilities:
+        """Asks whether versioning is on, which changes nothing about the condition: it looks at the current version."""
+        address = self._sender.address
+        missing = address.trouble or MISSING.get(address.of.kind)
+        if missing:
+            return Capabilities(
+                put="missing",
+                finish="missing",
+                copy="missing",
+                versioning="unknown",
+                conditional_remove=False,
+                reason=f"{self._location.url()}: {missing}",
+            )
+        documented = address.of.kind in DOCUMENTED
+        vouch: Vouch = "documented" if documented else "unproven"
+        versioning, server = self._look.versioning()
+        return Capabilities(
+            put=vouch,
+            finish=vouch,
+            copy=vouch,
+            versioning=versioning,
+            conditional_remove=documented,
+            reason="AWS documents If-None-Match: * for put, complete and copy"
+            if documented
+            else f"nobody vouches for If-None-Match: * at {address.host}: some stores of S3's kind ignore it",
+            server=server,
+        )
+
+    # Creating
+
+    def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
+        self._check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
+        request = asking.put(key, meta, self._standing)
+        asking.check(request, self._limits.max_key_bytes)  # before the body is read
+        asked, answer, found = self._sent(request, body)
+        self._known.saw(answer.headers)
+        return answers.put(asked, answer, key, meta, size_bytes=body.size_bytes, found=found)
+
+    def copy_new(self, source: ObjectRef, key: str, meta: WriteMeta, /) -> ObjectInfo:
+        """The source is looked at first, for its size, and pinned as it was seen."""
+        self._check_source(source)
+        asking.check(asking.copy(source, key, meta, self._standing), self._limits.max_key_bytes)
+        found = self._look.source(source)
+        if (source.location.container, source.key) == (self._location.container, key):
+            raise Exists(f"{key!r} is the source of its own copy", sole=True)
+        self._check_size(found.size_bytes, self._limits.max_put_bytes, "a copy in one request")
+        pinned = ObjectRef(source.location, source.key, source.version_id, found.etag)
+        asked, answer = self._look.exchange(asking.copy(pinned, key, meta, self._standing))
+        try:
+            asked.check(answer)
+            return answers.copied(asked, answer, key, meta, found)
+        except Exists as taken:
+            self._check_taken(key, pinned, answer, taken)
+            raise
+
+    def _check_taken(self, key: str, pinned: ObjectRef, answer: Answer, taken: Exists) -> None:
+        """A 412 to a copy that does not say of which condition it speaks may be about the source. Raises what it means
+        unless the key is taken."""
+        if fault_of(answer).names("if-none-match"):
+            return
+        try:
+            self._look.head(key)
+        except Absent:
+            self._look.source(pinned)  # which may have changed
+        except Refused:
+            return  # who may not look here does not know more; the core looks again
+        else:
+            return
+        raise Unsupported(
+            f"{taken.message}: neither is {key!r} taken nor has its source changed: this store takes If-None-Match for "
+            "a condition on the source of a copy",
+            status=taken.status,
+            code=taken.code,
+            request_id=taken.request_id,
+        ) from taken
+
+    # Uploads
+
+    def begin(self, key: str, meta: WriteMeta, /) -> str:
+        """No condition here: S3 looks when the upload is finished."""
+        while True:
+            sums = self._known.sums
+            asked, answer = self._look.exchange(asking.begin(key, meta, self._standing, sums))
+            if not self._known.yields(objection_of(answer)):
+                break
+        asked.check(answer)
+        upload_id = answers.begun(asked, answer)
+        if sums == "crc64nvme":
+            self._known.saw(answer.headers, "x-amz-checksum-algorithm")
+        return upload_id
+
+    def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:
+        self._check_slot(slot)
+        if body.size_bytes != slot.size_bytes:
+            raise wrong_size(body.size_bytes, slot.size_bytes)
+        request = asking.part(key, upload_id, slot.number, self._standing)
+        asking.check(request, self._limits.max_key_bytes)
+        asked, answer, found = self._sent(request, body)
+        return answers.sent(asked, answer, slot, found)
+
+    def copy_part(self, key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int, /) -> Part:
+        """A source without an etag is looked at for each part, a pinned one once in a while."""
+        self._check_slot(slot)
+        self._check_source(source)
+        if slot.size_bytes < 1 or start < 0:
+            raise Refused(f"no part of {slot.size_bytes} bytes is copied from byte {start} on", why="request")
+        request = asking.copy_part(key, upload_id, slot, source, start=start, standing=self._standing)
+        asking.check(request, self._limits.max_key_bytes)
+        size_bytes, etag = self._look.size_of(source)
+        if start + slot.size_bytes > size_bytes:
+            raise Refused(f"{source.key!r} has no {slot.size_bytes} bytes from {start} on", why="request")
+        pinned = ObjectRef(source.location, source.key, source.version_id, etag)
+        request = asking.copy_part(key, upload_id, slot, pinned, start=start, standing=self._standing)
+        with self._lock:
+            self._copied[upload_id] = None
+            while len(self._copied) > _KNOWN_UPLOADS:
+                self._copied.popitem(last=False)
+        return answers.copied_part(*self._look.ask(request), slot)
+
+    def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
+        """`meta` went out with `begin`. The etags are the service's to check."""
+        check_part_list(parts, self._limits)
+        whole = None
+        if self._known.sums == "crc64nvme":
+            whole = combine(((part.checksum, part.slot.size_bytes) for part in parts), "crc64nvme")
+        request = asking.finish(key, upload_id, parts, meta, standing=self._standing, whole=whole)
+        asked, answer = self._look.ask(request)
+        with self._lock:
+            copied = upload_id in self._copied
+        return answers.finished(asked, answer, key, meta, parts=parts, ours=whole, copied=copied)
+
+    def abort(self, key: str, upload_id: str, /) -> None:
+        self._look.ask(asking.abort(key, upload_id))
+
+    def scan_uploads(self, prefix: str, /) -> Iterator[Upload]:
+        """In the order of keys. Raises `Lost` too if a page does not lead on."""
+        at = ("", "")
+        while True:
+            asked, answer = self._look.ask(asking.list_uploads(prefix, *at))
+            uploads, more = answers.uploads_of(asked, answer)
+            yield from uploads
+            if more is None:
+                return
+            if more == at:
+                raise asked.lost(answer, "the listing does not advance")
+            at = more
+
+    def scan_parts(self, key: str, upload_id: str, /) -> Iterator[Part]:
+        """Offsets are added up from part 1 on, and are right where none is missing."""
+        at, offset_bytes = "", 0
+        while True:
+            asked, answer = self._look.ask(asking.list_parts(key, upload_id, at))
+            parts, more = answers.parts_of(asked, answer, offset_bytes)
+            yield from parts
+            if more is None:
+                return
+            if more == at:
+                raise asked.lost(answer, "the listing does not advance")
+            at, offset_bytes = more, offset_bytes + sum(part.slot.size_bytes for part in parts)
+
+    # Objects that are there
+
+    def head(self, key: str, /) -> ObjectInfo | None:
+        """With its options, but for the acl; tags are asked for apart, if there are any and we may."""
+        try:
+            return self._look.head(key, with_tags=True)
+        except Absent:
+            return None
+
+    def read(self, key: str, start: int, stop: int, etag: str | None, /) -> bytes:
+        if not 0 <= start <= stop:
+            raise Refused(f"no object has bytes {start} to {stop}", why="request")
+        if start == stop:
+            self._look.pinned(key, etag)
+            return b""
+        data = self._look.read(key, start, stop, etag)
+        if data is not None:
+            return data
+        found = self._look.pinned(key, etag)  # a range that begins behind the end may be refused before the pin is seen
+        if found.size_bytes > start:
+            raise Lost(f"{key!r} has {found.size_bytes} bytes, and none were given from {start} on")
+        return b""
+
+    def scan(self, prefix: str, delimiter: str, start_after: str, /) -> Iterator[ObjectInfo | Prefix]:
+        at = ""
+        while True:
+            asked, answer = self._look.ask(asking.list_objects(prefix, delimiter, start_after, at))
+            page = answers.objects_of(asked, answer)
+            yield from page.entries
+            if page.more is None:
+                return
+            if page.more in ("", at):
+                raise asked.lost(answer, "the listing does not advance")
+            at = page.more
+
+    def remove(self, key: str, etag: str | None, /) -> None:
+        """AWS compares the etag itself. Elsewhere the object is looked at first, and one that was made between the look
+        and the removal is removed with it."""
+        self._look.pinned(key, etag)
+        documented = self._sender.address.of.kind in DOCUMENTED
+        self._look.ask(asking.remove(key, etag if documented else None))
+
+    def presign(self, key: str, expires_s: float, /) -> str:
+        """For up to seven days (604,800 s), and not longer than the credentials of the moment are good. The URL holds a
+        session token, if there is one."""
+        if not 0 < expires_s <= _PRESIGNED_S:
+            raise Refused(f"a URL is good for up to {_PRESIGNED_S} s, not {expires_s}", why="request")
+        asking.check(asking.abort(key, ""), self._limits.max_key_bytes)
+        return self._sender.presign(key, math.ceil(expires_s))
+
+    def close(self) -> None:
+        """Close this process's idle connections. Uploads stay, and so do the client's own."""
+        self._sender.close()
+
+    def _sent(self, request: Request, body: Body) -> tuple[Asked, Answer, Digest]:
+        """What was answered to a request with a body, and what that came to. A store that refuses a sum it does not
+        know has written nothing, and gets it again with one that it knows."""
+        while True:
+            found, sums = self._known.digest(body)
+            asked, answer = self._look.exchange(
+                request.also(found.headers(sums)), body if found.held is None else found.held, checked=True
+            )
+            if not self._known.yields(objection_of(answer)):
+                break
+        asked.check(answer)
+        return asked, answer, found
+
+    def _check_source(self, source: ObjectRef) -> None:
+        there = source.location
+        if not self._location.same_service(there):
+            raise Unsupported(f"S3 at {self._location.endpoint} cannot copy from {there.url(source.key)}")
+
+    def _check_slot(self, slot: PartSlot) -> None:
+        if not 1 <= slot.number <= self._limits.max_parts:
+            raise Refused(f"part number {slot.number} is not in 1 to {self._limits.max_parts}", why="request")
+        self._check_size(slot.size_bytes, self._limits.max_part_bytes, "a part")
+
+    def _check_size(self, size_bytes: int, most_bytes: int, what: str) -> None:
+        if size_bytes > most_bytes:
+            raise Refused(f"{size_bytes} bytes in {what}, and {most_bytes} are the most", why="request")
+
+
+def _reopen(cls: type[S3Driver], place: Place, options: dict[str, Any], /) -> S3Driver:
+    return cls.at(place, **options)

@@ -1,0 +1,154 @@
+"""Checksums of bytes on their way out, as headers say them.
+
+A store of S3's kind compares a CRC-64/NVME, if it knows of it; else a Content-MD5, which all of them should, and its
+ETag is an MD5 then. What a store knows is found out once. Bytes are read once for it, before they are sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from storage_guard.body import WINDOW_BYTES
+from storage_guard.checksum import RunningCrc64, as_checksum
+from storage_guard.driver import Body, Checksum, Refused
+
+HELD_BYTES = 1024 * 1024
+"""A body of up to so many bytes is read once and held; a larger one is read twice, first for its checksum."""
+
+CRC_HEADER = "x-amz-checksum-crc64nvme"
+SHA256_HEADER = "x-amz-content-sha256"
+
+Sums = Literal["crc64nvme", "md5"]
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What a body comes to. `held`: the bytes themselves, if they are few."""
+
+    crc: Checksum | None
+    md5: bytes | None
+    sha256: str | None
+    held: bytes | None
+
+    def headers(self, sums: Sums) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        if sums == "crc64nvme" and self.crc is not None:
+            headers[CRC_HEADER] = encoded(self.crc)
+        elif self.md5 is not None:
+            headers["Content-MD5"] = b64encode(self.md5).decode()
+        if self.sha256 is not None:
+            headers[SHA256_HEADER] = self.sha256
+        return headers
+
+    def is_etag(self, etag: str) -> bool:
+        """Whether an ETag is the MD5 of these bytes."""
+        return self.md5 is not None and etag == self.md5.hex()
+
+
+def digest(body: Body, *, crc: bool, md5: bool, sha256: bool) -> Digest:
+    """Read a body for its sums, which go ahead of it. Raises `Refused` if it is not as long as it says."""
+    nvme, pieces, size_bytes = RunningCrc64("crc64nvme"), list[bytes](), 0
+    hashes = [hashlib.md5(usedforsecurity=False) if md5 else None, hashlib.sha256() if sha256 else None]
+    keep = body.size_bytes <= HELD_BYTES
+    for window in body.windows():
+        if crc:
+            nvme.update(window)
+        for each in hashes:
+            if each is not None:
+                each.update(window)
+        size_bytes += window.nbytes
+        if size_bytes > body.size_bytes:
+            raise wrong_size(size_bytes, body.size_bytes, "at least ")
+        if keep:
+            pieces.append(bytes(window))
+    if size_bytes != body.size_bytes:
+        raise wrong_size(size_bytes, body.size_bytes)
+    md5_hash, sha256_hash = hashes
+    return Digest(
+        nvme.checksum() if crc else None,
+        None if md5_hash is None else md5_hash.digest(),
+        None if sha256_hash is None else sha256_hash.hexdigest(),
+        None if not keep else pieces[0] if len(pieces) == 1 else b"".join(pieces),
+    )
+
+
+class Held:
+    """Bytes that are at hand, as a body."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self._data)
+
+    def windows(self) -> Iterator[memoryview]:
+        view = memoryview(self._data)
+        for start in range(0, len(view), WINDOW_BYTES):
+            yield view[start : start + WINDOW_BYTES]
+
+
+def encoded(checksum: Checksum) -> str:
+    """A checksum as the service writes it: its bytes, the first one first, in base64."""
+    return b64encode(bytes.fromhex(checksum.value)).decode()
+
+
+def decoded(text: str) -> Checksum:
+    """A CRC-64/NVME as the service writes it. Raises ValueError for what is none."""
+    data = b64decode(text, validate=True)
+    if len(data) != 8:
+        raise ValueError(f"{text[:40]!r} is no checksum of 64 bits")
+    return as_checksum(int.from_bytes(data, "big"), "crc64nvme")
+
+
+def looks_like_md5(etag: str) -> bool:
+    return _MD5.fullmatch(etag) is not None
+
+
+def wrong_size(found_bytes: int, expected_bytes: int, how: str = "") -> Refused:
+    return Refused(f"the body has {how}{found_bytes} bytes, not {expected_bytes}", why="request")
+
+
+@dataclass
+class Known:
+    """What the store at this endpoint was seen to do. Shared by threads: each field changes once, one way.
+
+    `sums`: what it compares. `certain`: it has said its own CRC-64/NVME, or is AWS: then nothing changes any more.
+    `hashed`: it wants the SHA-256 of bodies among the signed headers.
+    """
+
+    sums: Sums = "crc64nvme"
+    certain: bool = False
+    hashed: bool = False
+
+    def digest(self, body: Body) -> tuple[Digest, Sums]:
+        """What is to be sent ahead of a body, and of which kind. An MD5 beside the CRC, to have one to compare in case
+        the store says no CRC."""
+        sums = self.sums
+        return digest(body, crc=True, md5=sums == "md5" or not self.certain, sha256=self.hashed), sums
+
+    def saw(self, headers: Mapping[str, str], name: str = CRC_HEADER) -> None:
+        """An answer that could have said the service's own checksum."""
+        if self.certain or self.sums == "md5":
+            return
+        if name in headers:
+            self.certain = True
+        else:
+            self.sums = "md5"
+
+    def yields(self, objection: Literal["checksum", "payload"] | None) -> bool:
+        """Gives way to what a store does not take; False if there is nothing left to give."""
+        if objection == "checksum" and self.sums == "crc64nvme" and not self.certain:
+            self.sums = "md5"
+            return True
+        if objection == "payload" and not self.hashed:
+            self.hashed = True
+            return True
+        return False
