@@ -36,22 +36,23 @@ class Places(Protocol):
 
 
 class OneStore:
-    """Paths are keys."""
+    """Paths are keys. `unmarked` takes away what a path begins with and a key does not."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, unmarked: Callable[[str], str], store: Store) -> None:
+        self._unmarked = unmarked
         self._store = store
 
     def file_at(self, path: str) -> tuple[Store, str]:
-        key = path.strip("/")
+        store, key = self.folder_at(path)
         if not key:
             raise _is_a_folder(path)
-        return self._store, key
+        return store, key
 
     def folder_at(self, path: str) -> tuple[Store, str]:
-        return self._store, path.strip("/")
+        return self._store, self._unmarked(path).strip("/")
 
     def is_folder(self, path: str) -> bool:
-        return not path.strip("/")
+        return not self.folder_at(path)[1]
 
 
 class Buckets:
@@ -87,9 +88,11 @@ class Folders:
 
     The root of a Store is the nearest folder above that is there already; a later path below it, on the same disk,
     belongs to the same Store. So each disk is asked by itself what it can do, and nothing is asked of `/`.
+    `unmarked` gives the path that this machine knows.
     """
 
-    def __init__(self, open_store: Callable[[str], Store]) -> None:
+    def __init__(self, unmarked: Callable[[str], str], open_store: Callable[[str], Store]) -> None:
+        self._unmarked = unmarked
         self._open_store = open_store
         self._roots: dict[str, tuple[int, Store]] = {}
 
@@ -101,7 +104,7 @@ class Folders:
         return store, f"{key}/{name}" if key else name
 
     def folder_at(self, path: str) -> tuple[Store, str]:
-        real = os.path.realpath(path)
+        real = os.path.realpath(self._unmarked(path))
         if RESERVED in real.split(os.sep):
             raise InvalidKey(f"{path!r} cannot be used: {RESERVED}/ is kept for the library itself", key=path)
         there, device = _nearest(real)
@@ -112,7 +115,7 @@ class Folders:
         return store, real[len(root) :].strip(os.sep).replace(os.sep, "/")
 
     def is_folder(self, path: str) -> bool:
-        return os.path.isdir(path)
+        return os.path.isdir(self._unmarked(path))
 
     def _known(self, there: str, device: int) -> tuple[str, Store] | None:
         for root, (its_device, store) in list(self._roots.items()):

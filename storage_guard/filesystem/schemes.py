@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from fsspec.implementations.chained import ChainedFileSystem
@@ -18,21 +19,49 @@ from storage_guard.filesystem.system import GuardFileSystem
 _TARGETS = {"local": "file", "guardfile": "file", "guardoss": "oss", "guards3": "s3", "s3a": "s3"}
 
 
-class GuardFile(GuardFileSystem):
-    """`guardfile:///folder/file`: files of this machine. Paths are taken literally, and not percent-decoded."""
+class Marked(GuardFileSystem):
+    """Paths begin with the protocol and one slash, so that none is a path of this machine.
 
-    protocol = "guardfile"
-    scheme = "file"
-    root_marker = "/"
+    Who is given a path and a filesystem may take the path for a local one all the same: `pyarrow.parquet.write_table`
+    gives it to `os.remove` when it fails, and a refused write would remove the object that was there.
+    """
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
         if is_list(path):
             return [cls._strip_protocol(each) for each in path]
-        path = stringify_path(path)
-        for start in ("guardfile://", "guardfile::"):
-            path = path.removeprefix(start)
-        return make_path_posix(path).rstrip("/") or cls.root_marker
+        return f"{cls.protocol}:{cls._absolute(cls._unmarked(stringify_path(path)))}"
+
+    @classmethod
+    def _unmarked(cls, path: str) -> str:
+        rest = re.sub(rf"^(/*{cls.protocol}:+)+", "", path)
+        return rest if rest == path else rest.removeprefix("//")
+
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        return "/" + path.strip("/")
+
+    @classmethod
+    def _parent(cls, path: str) -> str:
+        above = str(cls._strip_protocol(path)).rpartition("/")[0]
+        return above if "/" in above else cls.root_marker
+
+    def unstrip_protocol(self, name: str) -> str:
+        return f"{self.protocol}://{self._unmarked(self._strip_protocol(name))}"
+
+
+class GuardFile(Marked):
+    """`guardfile:///folder/file`: files of this machine. Paths are taken literally, and not percent-decoded."""
+
+    protocol = "guardfile"
+    root_marker = "guardfile:/"
+
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        return make_path_posix(path or "/").rstrip("/") or "/"
+
+    def _make_places(self) -> Places:
+        return Folders(self._unmarked, self._open_store)
 
 
 class GuardOSS(GuardFileSystem):
@@ -53,7 +82,8 @@ class Guard(GuardFileSystem, ChainedFileSystem):
     """`guard::scheme://...`: any store that `open_store` opens, by the URL that fsspec has for it.
 
     fsspec loads its own class for the inner scheme first, so `guard::oss://` needs ossfs, and `guard::s3://` s3fs, to
-    be installed; `guardoss://` and `guards3://` do not. `target_options` are those of `open_store`.
+    be installed; `guardoss://` and `guards3://` do not. `target_options` are those of `open_store`. `guard::file://` is
+    refused: its paths would be those of this machine (see `Marked`), and fsspec gives us no say in them.
     """
 
     protocol: ClassVar[str] = "guard"  # type: ignore[misc]
@@ -70,10 +100,14 @@ class Guard(GuardFileSystem, ChainedFileSystem):
         if not target_protocol:
             raise ValueError("guard:: stands before another URL, as in guard::file:///folder/file")
         self._target = _TARGETS.get(target_protocol, target_protocol)
+        if self._target == "file":
+            raise ValueError(
+                "guard::file:// is not safe beside those who take its paths for local ones: guardfile:// is"
+            )
         super().__init__(**options, **(target_options or {}))
 
     def _make_places(self) -> Places:
-        return Folders(self._open_store) if self._target == "file" else Buckets(self._target, self._open_store)
+        return Buckets(self._target, self._open_store)
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
@@ -83,13 +117,14 @@ class Guard(GuardFileSystem, ChainedFileSystem):
         return path
 
     def unstrip_protocol(self, name: str) -> str:
-        return f"guard::{self._target}://{name}"
+        return f"guard::{self._target}://{str(self._strip_protocol(name)).lstrip('/')}"
 
 
-class GuardStore(GuardFileSystem):
+class GuardStore(Marked):
     """A Store as a filesystem, and its keys as paths: `GuardStore(store=store)`. It pickles if the Store does."""
 
     protocol = "guardstore"
+    root_marker = "guardstore:/"
     cachable = False  # two Stores with one URL need not be equal
 
     def __init__(self, *, store: Store, **options: Any) -> None:
@@ -97,4 +132,4 @@ class GuardStore(GuardFileSystem):
         super().__init__(**options)
 
     def _make_places(self) -> Places:
-        return OneStore(self._store)
+        return OneStore(self._unmarked, self._store)

@@ -15,7 +15,7 @@ from fsspec.spec import AbstractFileSystem
 
 from storage_guard import InvalidKey, ObjectNotFound, Unsupported, open_store
 from storage_guard.filesystem import listing, modes, moving, rewriting
-from storage_guard.filesystem.places import Buckets, Folders, Places
+from storage_guard.filesystem.places import Buckets, Places
 from storage_guard.filesystem.reading import ReadingFileSystem
 from storage_guard.filesystem.transactions import GuardTransaction
 
@@ -66,8 +66,6 @@ class GuardFileSystem(ReadingFileSystem):
         self._places = self._make_places()
 
     def _make_places(self) -> Places:
-        if self.scheme == "file":
-            return Folders(self._open_store)
         return Buckets(self.scheme, self._open_store)
 
     @property

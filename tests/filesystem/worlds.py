@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,30 +10,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from storage_guard import Store, open_store
 from storage_guard.testing.server import running
 from storage_guard.testing.server.buckets import Buckets
 from storage_guard.testing.server.credentials import Credential, Credentials
 from storage_guard.testing.server.oss import OSSDialect
 
+fsspec: Any = importlib.import_module("fsspec")
+registry: Any = importlib.import_module("fsspec.registry")
+
 KEY_ID, SECRET, REGION, BUCKET = "LTAIfilesystem", "secret-of-the-filesystem", "cn-hangzhou", "filesystem"
 
 
 @dataclass(frozen=True)
 class World:
-    """`base` is a path of the filesystem that nobody else uses. `options` are its storage options, `store_options`
-    those of `open_store`, for a look past the filesystem."""
+    """A folder that nobody else uses: its URL, its path in the filesystem, and the URL of a store with just that.
+    `options` are those of the filesystem and of `open_store`."""
 
-    protocol: str
+    base_url: str
     base: str
     store_url: str
     options: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def url(self, name: str = "") -> str:
         """For who takes URLs."""
-        return f"{self.protocol}{self.path(name)}"
+        return f"{self.base_url}/{name}" if name else self.base_url
 
     def path(self, name: str = "") -> str:
         """For who has the filesystem."""
@@ -51,7 +53,7 @@ class World:
         with open_store(self.store_url, **self.options) as store:
             yield store
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         with self.store() as store:
             return [each.key for each in store.scan()]
 
@@ -63,12 +65,12 @@ class World:
 @contextmanager
 def memory(_: Path) -> Generator[World]:
     name = f"world-{uuid.uuid4().hex}"
-    yield World("guard::memory:/", f"/{name}", f"memory://{name}")
+    yield World(f"guard::memory://{name}", f"/{name}", f"memory://{name}")
 
 
 @contextmanager
 def file(folder: Path) -> Generator[World]:
-    yield World("guardfile://", f"{folder}/data", f"{folder}/data")
+    yield World(f"guardfile://{folder}/data", f"guardfile:{folder}/data", f"{folder}/data")
 
 
 @contextmanager
@@ -76,7 +78,7 @@ def oss(_: Path) -> Generator[World]:
     known = Credentials([Credential(KEY_ID, SECRET)])
     with running(OSSDialect(Buckets([BUCKET]), credentials=known, region=REGION)) as server:
         options = {"endpoint": server.url, "region": REGION, "access_key_id": KEY_ID, "access_key_secret": SECRET}
-        yield World("guardoss://", f"{BUCKET}/data", f"oss://{BUCKET}/data", options)
+        yield World(f"guardoss://{BUCKET}/data", f"{BUCKET}/data", f"oss://{BUCKET}/data", options)
 
 
 WORLDS: dict[str, Callable[[Path], AbstractContextManager[World]]] = {"memory": memory, "file": file, "oss": oss}

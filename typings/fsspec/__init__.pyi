@@ -1,6 +1,7 @@
 from typing import Any
 
 from fsspec import core as core
+from fsspec import registry as registry
 from fsspec.core import OpenFile, open, open_files, url_to_fs
 from fsspec.spec import AbstractFileSystem
 
