@@ -254,7 +254,7 @@ def without_credentials() -> None:
 
 
 def denied() -> None:
-    with served(may=lambda asked: asked.member not in ("versioning", "bucket")) as service:
+    with served(may=lambda asked: asked.member not in ("versioning", "bucket", "remove")) as service:
         store_of(service).create("key", b"data")
 
 
