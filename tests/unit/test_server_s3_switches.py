@@ -268,6 +268,9 @@ def test_what_comes_early_stands_in_a_200() -> None:
         for write in others("put"):
             told = wire.write(write, "k", b"second")()
             assert (told.status, told.code, told.field("Condition")) == (200, "PreconditionFailed", "If-None-Match")
+            assert b"?>      " in told.body
+            other = wire.write(write, f"new-{write}", b"second")()
+            assert (other.status, b"?>      " in other.body, other.field("ETag") != "") == (200, True, True)
         assert wire.write("put", "k", b"second")().status == 412
         assert wire.get("k") == b"first"
 

@@ -111,7 +111,7 @@ class _Arrival(Receiving):
         try:
             if self.refused is not None:
                 raise self.refused
-            return self.act(self._payload.end())
+            return self._early(self.act(self._payload.end()))
         except S3Refusal as refusal:
             # The frames of a traceback hold the body that was refused.
             return self._refuse(refusal.with_traceback(None))
@@ -120,9 +120,20 @@ class _Arrival(Receiving):
 
     def _refuse(self, refusal: S3Refusal) -> Answer:
         self.cut()
-        if self.service.switches.early and self.call.action in GUARDED:
+        if self._is_early():
             refusal = S3Refusal(refusal.code, refusal.message, status=200, more=refusal.more)
-        return self.service.refuse(self.call.request, refusal)
+        return self._early(self.service.refuse(self.call.request, refusal))
+
+    def _is_early(self) -> bool:
+        return self.service.switches.early and self.call.action in GUARDED
+
+    def _early(self, answer: Answer) -> Answer:
+        """The declaration goes out, then blanks, then the rest:
+        docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
+        if not self._is_early() or not isinstance(answer.body, bytes):
+            return answer
+        declaration, mark, rest = answer.body.partition(b"?>")
+        return replace(answer, body=declaration + mark + b" " * 20 + rest)
 
 
 class Document(_Arrival):

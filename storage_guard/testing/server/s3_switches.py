@@ -21,12 +21,13 @@ class Switches:
         written when its body has, so that of several at the same time several win. "overwritten": refused with 412,
         and written all the same. "unsupported": 501 NotImplemented. "of_source": of a copy, a condition on what is
         copied, so that a new key is refused too (OpenStack Swift).
-    `window_s`: how long a raced complete or copy takes between the two; they come in one piece, and would not race
-        otherwise. Only in a server whose cues are made by `windows`.
+    `window_s`: how long a raced write takes between the two. Most come in one piece, and would not race otherwise.
+        Only in a server whose cues are made by `windows`.
     `conflicts`: whether a removal while a conditional write was on its way is a 409 ConditionalRequestConflict.
     `replayed`: a complete that had succeeded comes again. "unknown": 404 NoSuchUpload. "done": 200, as before, whatever
         has become of the object. "judged": the condition first, which refuses it with 412.
-    `early`: a complete, and a copy, are answered 200 before they are done, so that what refuses them stands in a 200.
+    `early`: a complete, and a copy, are answered 200 before they are done, so that what refuses them stands in a 200,
+        behind the blanks that kept the connection alive.
     `checksums`: x-amz-checksum-*. "known". "unknown": neither looked at nor told. "invalid": refused with 400
         InvalidArgument (Backblaze B2). "unsupported": refused with 501 NotImplemented (Cloudflare R2).
     `part_checksums`: whether a part of an upload with a checksum over the whole may come without. "optional".
@@ -94,14 +95,11 @@ def _value(name: str, text: str) -> object:
 
 
 def windows(switches: Switches) -> Cues:
-    """The cues that hold raced completes and copies for their window, behind all others."""
-    raced = {member for member, keeping in _bodiless(switches) if keeping == "raced"}
+    """The cues that hold raced writes for their window, behind all others."""
+    keeping = {"put_new": switches.put, "finish_new": switches.complete, "copy_new": switches.copy}
+    raced = {member for member, kept in keeping.items() if kept == "raced"}
 
     def window(asked: Asked) -> Action | None:
         return delayed(before_s=switches.window_s) if asked.member in raced else None
 
     return Cues(on_request=window if raced else None)
-
-
-def _bodiless(switches: Switches) -> tuple[tuple[str, Keeping], ...]:
-    return ("finish_new", switches.complete), ("copy_new", switches.copy)
