@@ -45,7 +45,7 @@ from storage_guard.retry import RetryPolicy
 from storage_guard.store import Store
 
 if TYPE_CHECKING:
-    from storage_guard.engine.many import NewObject
+    from storage_guard.engine.results import NewObject
     from storage_guard.files.reader import ObjectReader
     from storage_guard.files.textual import ObjectTextWriter
     from storage_guard.files.writer import ObjectWriter
@@ -98,7 +98,7 @@ def __getattr__(name: str) -> Any:
 
         return ObjectReader
     if name == "NewObject":
-        from storage_guard.engine.many import NewObject  # noqa: PLC0415
+        from storage_guard.engine.results import NewObject  # noqa: PLC0415
 
         return NewObject
     if name in ("ObjectTextWriter", "ObjectWriter"):

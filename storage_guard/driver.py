@@ -33,6 +33,7 @@ from storage_guard.model import (
     WriteMeta,
 )
 from storage_guard.partlist import check_part_list
+from storage_guard.replies import Outcome, Reply
 from storage_guard.signals import (
     Absent,
     Broken,
@@ -77,12 +78,15 @@ __all__ = [
     "ObjectInfo",
     "ObjectOptions",
     "ObjectRef",
+    "Outcome",
     "Part",
     "PartSlot",
     "Prefix",
     "Refused",
+    "Reply",
     "Retention",
     "Signal",
+    "Submitting",
     "Unguarded",
     "Unsupported",
     "Unsynced",
@@ -227,4 +231,25 @@ class Driver(Protocol):
     @abstractmethod
     def close(self) -> None:
         """Give back connections and descriptors. Open uploads of other processes are not touched."""
+        ...
+
+
+class Submitting(Protocol):
+    """What a driver may have besides: puts that need no thread while they are under way. `Store.create_many` uses it
+    for small objects; a driver without it loses nothing but speed."""
+
+    @abstractmethod
+    def submit_new(self, key: str, data: bytes, meta: WriteMeta, reply: Reply, /) -> None:
+        """`put_new`, but for the waiting: sends on its way one request that creates the object from `data`, now or in
+        some milliseconds, and returns, at once or when there is room for it.
+
+        What is known before anything is sent is raised here, as `put_new` raises it, and then `reply` is not used.
+        Otherwise `reply.goes_out()` is asked right before the request is sent, and, if it says True, `reply.give` is
+        called once with what came of it, also when the driver is closed meanwhile.
+        """
+        ...
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Everything that was submitted goes out now: for who submits no more for the moment. Waits for nothing."""
         ...

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from storage_guard.engine.many import NewObject
+    from storage_guard.engine.results import NewObject
     from storage_guard.files.opening import Compression, ObjectTextWriter, ObjectWriter
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -125,7 +125,7 @@ def finished(asked: Asked, answer: Answer, key: str, meta: WriteMeta, parts: Seq
     """The object that a complete made; its document can say that it made none, under a 200."""
     root = asked.root(answer, "CompleteMultipartUploadResult")
     if "etag" not in answer.headers and root.get("ETag"):
-        answer = replace(answer, headers={**answer.headers, "etag": root.need("ETag")})
+        answer = answer._replace(headers={**answer.headers, "etag": root.need("ETag")})
     ours = combine((part.checksum, part.slot.size_bytes) for part in parts)
     size_bytes = sum(part.slot.size_bytes for part in parts)
     return published(asked, answer, key, meta, size_bytes=size_bytes, ours=ours, verified_by="client" if ours else None)
@@ -134,7 +134,7 @@ def finished(asked: Asked, answer: Answer, key: str, meta: WriteMeta, parts: Seq
 def copied(asked: Asked, answer: Answer, key: str, meta: WriteMeta, source: ObjectInfo) -> ObjectInfo:
     root = asked.root(answer, "CopyObjectResult")
     if "etag" not in answer.headers and root.get("ETag"):
-        answer = replace(answer, headers={**answer.headers, "etag": root.need("ETag")})
+        answer = answer._replace(headers={**answer.headers, "etag": root.need("ETag")})
     return published(asked, answer, key, meta, size_bytes=source.size_bytes, ours=source.checksum, verified_by=None)
 
 

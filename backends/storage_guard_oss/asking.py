@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from urllib.parse import quote
 
 from storage_guard.driver import ObjectRef, Part, PartSlot, Refused, WriteMeta
@@ -19,7 +18,8 @@ GUARD: Mapping[str, str] = {"x-oss-forbid-overwrite": "true"}
 PAGE = "1000"
 SLACK_BYTES = 64 * 1024  # more than an error document, which a read may be answered with
 
-_SENDABLE = re.compile(r"[\x20-\x7e]*")
+_SENDABLE = re.compile(r"(?! )[\x20-\x7e]*(?<! )")
+_ALL_SENDABLE = re.compile(r"(?! )[\x20-\x7e]*(?<! )(?:\n(?! )[\x20-\x7e]*(?<! ))*")  # a line each
 
 
 def put(key: str, meta: WriteMeta, payer: str | None) -> Request:
@@ -28,7 +28,8 @@ def put(key: str, meta: WriteMeta, payer: str | None) -> Request:
 
 
 def with_md5(request: Request, md5: bytes) -> Request:
-    return replace(request, headers={**request.headers, "Content-MD5": b64encode(md5).decode()})
+    operation, method, key, params, headers = request[:5]
+    return Request(operation, method, key, params, {**headers, "Content-MD5": b64encode(md5).decode()})
 
 
 def begin(key: str, meta: WriteMeta, payer: str | None) -> Request:
@@ -132,8 +133,11 @@ def check(request: Request, max_key_bytes: int) -> None:
             raise Refused(f"the key has {size_bytes} bytes, and {max_key_bytes} are the most", why="key")
         if request.key in (".", ".."):
             raise Refused(f"{request.key!r} cannot be sent as a key", why="key")
+    lines = "\n".join(request.headers.values())
+    if lines.count("\n") == len(request.headers) - 1 and _ALL_SENDABLE.fullmatch(lines):
+        return
     for name, value in request.headers.items():
-        if not _SENDABLE.fullmatch(value) or value != value.strip():
+        if not _SENDABLE.fullmatch(value):
             raise Refused(f"{name} must be printable ASCII without outer spaces, got {value!r}", why="request")
 
 

@@ -6,11 +6,16 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from storage_guard.checksum import RunningCrc64
+from storage_guard.checksum import RunningCrc64, as_checksum, crc64xz
 from storage_guard.driver import Body, Checksum, Refused
 
 HELD_BYTES = 1024 * 1024
 """A put of up to so many bytes is read once and held; a larger one is read twice, first for its MD5."""
+
+# From here on hashlib gives the interpreter's lock away meanwhile (HASHLIB_GIL_MINSIZE): other threads are glad of it
+# when there is much to do; for little, getting it back takes longer than the digest.
+_UNLOCKED_FROM_BYTES = 2048
+_LOCKED_BYTES = 16 * 1024
 
 
 class Summed:
@@ -47,7 +52,7 @@ def digest(body: Body) -> Digest:
     md5, running, pieces = hashlib.md5(usedforsecurity=False), RunningCrc64(), list[bytes]()
     keep = body.size_bytes <= HELD_BYTES
     for window in body.windows():
-        md5.update(window)
+        _update(md5, window)
         running.update(window)
         if running.size_bytes > body.size_bytes:
             raise wrong_size(running.size_bytes, body.size_bytes, "at least ")
@@ -57,6 +62,21 @@ def digest(body: Body) -> Digest:
         raise wrong_size(running.size_bytes, body.size_bytes)
     held = None if not keep else pieces[0] if len(pieces) == 1 else b"".join(pieces)
     return Digest(md5.digest(), running.checksum(), held)
+
+
+def digest_of(data: bytes) -> tuple[bytes, Checksum]:
+    """The MD5 and the checksum of bytes that are at hand."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    _update(md5, memoryview(data))
+    return md5.digest(), as_checksum(crc64xz(data))
+
+
+def _update(md5: hashlib._Hash, data: memoryview) -> None:
+    if data.nbytes > _LOCKED_BYTES:
+        md5.update(data)
+        return
+    for start in range(0, data.nbytes, _UNLOCKED_FROM_BYTES - 1):
+        md5.update(data[start : start + _UNLOCKED_FROM_BYTES - 1])
 
 
 def wrong_size(found_bytes: int, expected_bytes: int, how: str = "") -> Refused:

@@ -22,6 +22,7 @@ from storage_guard.driver import (
     PartSlot,
     Prefix,
     Refused,
+    Reply,
     Unsupported,
     Upload,
     Vouch,
@@ -30,9 +31,10 @@ from storage_guard.driver import (
 )
 from storage_guard_oss import answers, asking
 from storage_guard_oss.adopting import adopted, location_of
-from storage_guard_oss.bodies import Summed, digest, wrong_size
+from storage_guard_oss.answers import Asked
+from storage_guard_oss.bodies import Summed, digest, digest_of, wrong_size
 from storage_guard_oss.looking import Looker
-from storage_guard_oss.message import Versioning
+from storage_guard_oss.message import Answer, Versioning
 from storage_guard_oss.opening import Place
 
 _GIB = 1024**3
@@ -146,6 +148,21 @@ class OSSDriver:
         return answers.published(
             asked, answer, key, meta, size_bytes=body.size_bytes, ours=found.checksum, verified_by="store"
         )
+
+    def submit_new(self, key: str, data: bytes, meta: WriteMeta, reply: Reply, /) -> None:
+        size_bytes = len(data)
+        self._check_size(size_bytes, self._limits.max_put_bytes, "a put")
+        request = asking.put(key, meta, self._payer)
+        asking.check(request, self._limits.max_key_bytes)
+        md5, ours = digest_of(data)
+
+        def read(asked: Asked, answer: Answer) -> ObjectInfo:
+            return answers.published(asked, answer, key, meta, size_bytes=size_bytes, ours=ours, verified_by="store")
+
+        self._look.submit(asking.with_md5(request, md5), data, reply, read)
+
+    def flush(self) -> None:
+        self._sender.flush()
 
     def copy_new(self, source: ObjectRef, key: str, meta: WriteMeta, /) -> ObjectInfo:
         """The source is looked at first, for its size, and pinned as it was seen."""

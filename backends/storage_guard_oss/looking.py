@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 
-from storage_guard.driver import Absent, Body, Changed, Limits, Lost, ObjectInfo, ObjectRef, Refused, Signal
+from storage_guard.driver import Absent, Body, Changed, Limits, Lost, ObjectInfo, ObjectRef, Refused, Reply, Signal
 from storage_guard_oss import answers, asking
 from storage_guard_oss.answers import Asked
 from storage_guard_oss.failures import fault_of, signal_of
@@ -39,6 +40,17 @@ class Looker:
         asked, answer = self.exchange(request, body, checked=checked)
         asked.check(answer)
         return asked, answer
+
+    def submit(self, request: Request, body: bytes, reply: Reply, read: Callable[[Asked, Answer], ObjectInfo]) -> None:
+        """`ask`, sent on its way: `read` makes an object of an answer that says it went well. Of a request that was
+        checked."""
+        asked = Asked(request.operation, request.about, self._sender.route())
+
+        def checked(answer: Answer) -> ObjectInfo:
+            asked.check(answer)
+            return read(asked, answer)
+
+        self._sender.submit(request, body, reply, checked)
 
     def versioning(self) -> Versioning:
         """Raises `Refused` (AccessDenied) if neither of the two calls that tell it is allowed."""

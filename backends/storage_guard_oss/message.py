@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 Operation = Literal[
     "put",
@@ -31,12 +32,13 @@ Versioning = Literal["never", "enabled", "suspended", "unknown"]
 CREATES: frozenset[Operation] = frozenset({"put", "begin", "finish", "copy"})
 """Those that are refused if the key is taken."""
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
 ANSWER_BYTES = 64 * 1024 * 1024
 """More than any document of the service: a thousand keys of the longest kind, percent-encoded, are under 10 MiB."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One request. `key` is "" for the bucket itself, `bucket` is None for the driver's own.
 
     `about` names, for people, what it concerns. `document` is a body that is small and known; bytes of objects travel
@@ -46,8 +48,8 @@ class Request:
     operation: Operation
     method: str
     key: str = ""
-    params: Mapping[str, str] = field(default_factory=dict[str, str])
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    params: Mapping[str, str] = _NONE
+    headers: Mapping[str, str] = _NONE
     document: bytes = b""
     bucket: str | None = None
     answer_bytes: int = ANSWER_BYTES
@@ -59,16 +61,18 @@ class Request:
         return f"{self.operation} of {self.key!r}"
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A whole answer; names of headers in lower case. `asked_at` is when it was asked for, by this machine's clock.
     `hidden` was sent with the request, and must not be repeated to anybody."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
     asked_at: datetime
-    hidden: tuple[str, ...] = field(default=(), repr=False)
+    hidden: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status}, {dict(self.headers)!r}, {len(self.body)} bytes)"
 
     @property
     def request_id(self) -> str | None:
@@ -80,7 +84,7 @@ class Answer:
         return self.status // 100 == 2
 
     def hiding(self, secrets: Iterable[str]) -> Answer:
-        return replace(self, hidden=tuple(secrets))
+        return self._replace(hidden=tuple(secrets))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-from storage_guard.driver import Encryption, ObjectOptions, Refused, Unsupported, WriteMeta
+from storage_guard.driver import NO_OPTIONS, Encryption, ObjectOptions, Refused, Unsupported, WriteMeta
 from storage_guard.names import WRITE_ID
 
 META = "x-oss-meta-"
@@ -54,6 +54,8 @@ def check_options(options: ObjectOptions, payer: str | None) -> None:
 def headers_of(meta: WriteMeta, payer: str | None) -> dict[str, str]:
     """What a put, a copy or a begin says about the object, its acl excepted. Raises `Unsupported`, `Refused`."""
     options = meta.options
+    if options is NO_OPTIONS:
+        return {"Content-Type": _DEFAULT_TYPE, WRITE_ID_HEADER: meta.write_id}
     check_options(options, payer)
     headers = {"Content-Type": options.content_type or _DEFAULT_TYPE, WRITE_ID_HEADER: meta.write_id}
     for name, header in _PLAIN.items():

@@ -56,7 +56,7 @@ class Creation(Resolver):
         super().__init__(target, patience)
         self._throttled = throttled
         self._payload = payload
-        self._meta = meta
+        self.meta = meta
         self._multipart = multipart
         self._bounds = bounds
         self._diary = diary or Diary()
@@ -201,7 +201,7 @@ class Creation(Resolver):
     def _begin_now(self) -> None:
         self.upload_id = None
         self._sending = self._pieces = None
-        self.upload_id = self.target.driver.begin(self.target.full_key, self._meta)
+        self.upload_id = self.target.driver.begin(self.target.full_key, self.meta)
         self._diary.begun(self.upload_id)
         self.patience.progress()
 
@@ -265,16 +265,17 @@ class Creation(Resolver):
 
     def _put(self) -> None:
         watch = partial(self._tally.watch, 1)
-        self._published(self._payload.put(self.target.driver, self.target.full_key, self._meta, watch))
+        self.published(self._payload.put(self.target.driver, self.target.full_key, self.meta, watch))
 
     def _finish(self) -> None:
         parts = self._parts()
         self._diary.committing()
-        info = self.target.driver.finish_new(self.target.full_key, self._open_upload(), parts, self._meta)
+        info = self.target.driver.finish_new(self.target.full_key, self._open_upload(), parts, self.meta)
         self.upload_id = None
-        self._published(info)
+        self.published(info)
 
-    def _published(self, info: ObjectInfo) -> None:
+    def published(self, info: ObjectInfo) -> None:
+        """The commit's own answer. Raises Damaged."""
         self.seen = info
         # Behind a lost finish a 200 may be a replay, and is asked about.
         self.direct = not (self._multipart and self.write is not None and self.write.suspect)
@@ -286,9 +287,11 @@ class Creation(Resolver):
             raise signals.Gone("there is no open upload")
         return self.upload_id
 
-    def send(self, request: Callable[[], None]) -> Answer:
-        """The answer to a request that changes something. What is no signal at all is not caught: see `create`."""
-        sent_s = self.target.clock.now_s() if self._throttled is not None else 0.0
+    def send(self, request: Callable[[], None], sent_s: float | None = None) -> Answer:
+        """The answer to a request that changes something, sent now or at `sent_s`. What is no signal at all is not
+        caught: see `create`."""
+        if sent_s is None:
+            sent_s = self.target.clock.now_s() if self._throttled is not None else 0.0
         try:
             request()
         except DataFailed as failed:

@@ -12,9 +12,11 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, NoReturn, TypeVar
 
 from storage_guard.clock import Clock
+from storage_guard.driver import Outcome, Reply
 from storage_guard.engine.concurrency import Concurrency
 
 T = TypeVar("T")
@@ -24,14 +26,31 @@ _LATE_LOOKS = 100
 
 
 @dataclass(slots=True)
+class Sent(Generic[T]):
+    """The first step of a task, for which no thread has to wait. Both are called by the coordinator.
+
+    `submit` sends a request on its way, or raises a signal; `take` is given what came of it, and returns the result of
+    the task, or None: then the task is run.
+    """
+
+    submit: Callable[[Reply], None]
+    take: Callable[[Outcome], T | None]
+
+
+@dataclass(slots=True, eq=False)
 class Task(Generic[T]):
-    """`run` is called in any thread. `held_bytes` is what it keeps in memory until it is done."""
+    """`run` is called in any thread. `held_bytes` is what it keeps in memory until it is done.
+
+    With `sent`, and where there are threads, it begins with that, and `outcome` is there once its request is answered.
+    """
 
     run: Callable[[], T]
     size_bytes: int
     held_bytes: int = 0
     error: BaseException | None = None
     began_s: float = 0.0
+    sent: Sent[T] | None = None
+    outcome: Outcome | None = None
 
 
 class Crew(ABC, Generic[T]):
@@ -43,7 +62,10 @@ class Crew(ABC, Generic[T]):
 
     @abstractmethod
     def next_done(self) -> tuple[Task[T], T | None]:
-        """Wait for the next task that ended: what it returned, or None and its `error`. One must be under way."""
+        """Wait for the next task that ended: what it returned, or None and its `error`. One must be under way.
+
+        One with `sent` has its `outcome` only, and goes on when it is started without.
+        """
 
     @abstractmethod
     def has_done(self) -> bool:
@@ -61,6 +83,7 @@ class Inline(Crew[T]):
         self._done: list[tuple[Task[T], T | None]] = []
 
     def start(self, task: Task[T]) -> None:
+        task.sent = None  # there is nobody to do anything else meanwhile
         try:
             self._done.append((task, task.run()))
         except Exception as exc:  # noqa: BLE001 - handed on by next_done
@@ -91,9 +114,13 @@ class Threads(Crew[T]):
         self._todo: queue.SimpleQueue[Task[T] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Task[T], T | None]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._under_way = 0
+        self._under_way = 0  # in threads
+        self._replies: dict[Task[T], Reply] = {}
 
     def start(self, task: Task[T]) -> None:
+        if task.sent is not None:
+            self._submit(task, task.sent)
+            return
         self._under_way += 1
         if self._under_way > len(self._threads):
             thread = threading.Thread(
@@ -110,15 +137,31 @@ class Threads(Crew[T]):
         else:
             _carry_out(task, self._done)
 
+    def _submit(self, task: Task[T], sent: Sent[T]) -> None:
+        # Into the one queue that is there now: `join` looks for no answer to what it has called off.
+        reply = Reply(partial(_answered, task, self._done))
+        self._replies[task] = reply  # first: Ctrl-C may come while it is sent
+        try:
+            sent.submit(reply)
+        except Exception as exc:  # noqa: BLE001 - the task is told
+            _answered(task, self._done, reply, partial(_raise, exc))
+
     def next_done(self) -> tuple[Task[T], T | None]:
         done = self._done.get()
-        self._under_way -= 1
+        if done[0].sent is None:
+            self._under_way -= 1
+        else:
+            self._replies.pop(done[0], None)
         return done
 
     def has_done(self) -> bool:
         return not self._done.empty()
 
     def join(self) -> list[tuple[Task[T], T | None]]:
+        for task, reply in self._replies.items():
+            outcome = reply.call_off()
+            if outcome is not None:
+                task.outcome = outcome
         self._todo.put(None)
         for thread in self._threads:
             # A crew that is dropped may be collected by one of its own threads.
@@ -128,9 +171,27 @@ class Threads(Crew[T]):
         self._todo = queue.SimpleQueue()  # the None is still in the old one
         self._under_way = 0
         done: list[tuple[Task[T], T | None]] = []
+        for task in self._replies:
+            # Not by counting what comes out of the queue: something may have come out that Ctrl-C has taken away.
+            while task.outcome is None:
+                done.append(self._done.get())
         while not self._done.empty():
             done.append(self._done.get())
+        done = [each for each in done if each[0].sent is None] + [(task, None) for task in self._replies]
+        self._replies = {}
+        self._done = queue.SimpleQueue()
         return done
+
+
+def _answered(
+    task: Task[T], done: queue.SimpleQueue[tuple[Task[T], T | None]], _reply: Reply, outcome: Outcome
+) -> None:
+    task.outcome = outcome
+    done.put((task, None))
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _join(thread: threading.Thread) -> None:
@@ -170,7 +231,8 @@ def _carry_out(task: Task[T], done: queue.SimpleQueue[tuple[Task[T], T | None]])
 class Lanes(Generic[T]):
     """At most `concurrency.allowed` tasks are under way, and they hold at most `memory_bytes` (None: no bound).
 
-    `took` is told each result, in the coordinator's thread and in the order in which they come.
+    `took` is told each result, in the coordinator's thread and in the order in which they come. `flush` is that of the
+    driver, where tasks are `Sent`.
     """
 
     def __init__(
@@ -181,6 +243,7 @@ class Lanes(Generic[T]):
         took: Callable[[T], None],
         *,
         memory_bytes: int | None = None,
+        flush: Callable[[], None] | None = None,
     ) -> None:
         self.concurrency = concurrency
         self.failure: BaseException | None = None
@@ -188,6 +251,7 @@ class Lanes(Generic[T]):
         self._clock = clock
         self._took = took
         self._memory_bytes = memory_bytes
+        self._flush = flush
         self._under_way = 0
         self._held_bytes = 0
         self._stopping = False  # no Event: Ctrl-C can leave its lock taken for ever
@@ -237,11 +301,16 @@ class Lanes(Generic[T]):
         Counts nothing, because Ctrl-C may have come between a result and its being counted.
         """
         self._stopping = True
-        for _, result in self._crew.join():
-            if result is not None:
-                self._took(result)
+        self._took_all(self._crew.join())
+        self._took_all(self._crew.join())  # of those that went on when their answers were there
         self._under_way = self._held_bytes = 0
         self.concurrency.idle()
+
+    def _took_all(self, ended: list[tuple[Task[T], T | None]]) -> None:
+        for task, found in ended:
+            result = found if task.sent is None else self._take(task, task.sent)
+            if result is not None:
+                self._took(result)
 
     def go_on(self) -> None:
         """After a stop: begin anew."""
@@ -258,9 +327,20 @@ class Lanes(Generic[T]):
         while self._under_way and self._crew.has_done():
             self.take_one()
 
+    def flush(self) -> None:
+        """Before anything is waited for: what was sent on its way goes out."""
+        if self._flush is not None:
+            self._flush()
+
     def take_one(self) -> None:
-        """Wait for the next task that ends. One must be under way."""
+        """Wait for the next task that ends, or go on with the next one that was answered. One must be under way."""
+        if self._flush is not None and not self._crew.has_done():
+            self._flush()
         task, result = self._crew.next_done()
+        if task.sent is not None:
+            result = self._take(task, task.sent)
+            if result is None and task.error is None:
+                return
         self._under_way -= 1
         self._held_bytes -= task.held_bytes
         now_s = self._clock.now_s()
@@ -279,6 +359,20 @@ class Lanes(Generic[T]):
             self._fail(error)
         finally:
             del error  # as above
+
+    def _take(self, task: Task[T], sent: Sent[T]) -> T | None:
+        """What a task that was answered comes to; None if it has failed, or goes on."""
+        outcome, task.sent, task.outcome = task.outcome, None, None
+        if outcome is None:
+            raise AssertionError("it was not answered")
+        try:
+            result = sent.take(outcome)
+        except Exception as exc:  # noqa: BLE001 - judged with those of all tasks
+            task.error = exc
+            return None
+        if result is None:
+            self._crew.start(task)
+        return result
 
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:

@@ -4,99 +4,27 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from types import FrameType
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from storage_guard import caller, signals
+from storage_guard import caller
+from storage_guard.driver import Outcome, Reply
 from storage_guard.engine import writing
 from storage_guard.engine.concurrency import MOST, Concurrency
-from storage_guard.engine.lanes import Inline, Lanes, Task, Threads
+from storage_guard.engine.lanes import Inline, Lanes, Sent, Task, Threads
 from storage_guard.engine.policy import Policy, Wanted
+from storage_guard.engine.results import Begun, NewObject, Result, Results, as_result, let_go, ticket_about
 from storage_guard.engine.sending import Bounds
-from storage_guard.errors import NotWritten, OutcomeUnknown, StorageGuardError, ticket_of
-from storage_guard.model import ObjectOptions, Receipt
+from storage_guard.engine.submitted import Submit, can_submit, is_small, submitted
+from storage_guard.errors import NotWritten, OutcomeUnknown, StorageGuardError
+from storage_guard.model import ObjectOptions
 from storage_guard.outcome import IfExists
 from storage_guard.retry import Patience
-from storage_guard.ticket import Ticket, parse
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 _REQUESTS = 64  # of all creates together, parts included
 _AHEAD = 4  # in order, so many times as many creates may be begun as are under way, and wait for one that takes long
-
-Result = Receipt | StorageGuardError
-
-
-class NewObject(NamedTuple):
-    """One object for `Store.create_many`; a plain `(key, data)` will do. `options` None: those of the call."""
-
-    key: str
-    data: Buffer | os.PathLike[str] | IO[bytes] | Iterable[Buffer]
-    options: ObjectOptions | None = None
-    write_id: str | None = None
-
-
-@dataclass(slots=True)
-class _Begun:
-    """A create whose result nobody was given yet. `wanted` as soon as something of it may be sent."""
-
-    key: str
-    item: NewObject | None  # until it begins, and nowhere else: results and their tracebacks must not keep data alive
-    wanted: Wanted | None = None
-    result: Result | None = None
-
-    def note(self, store_url: str) -> str:
-        """What is known of it."""
-        result = self.result
-        match result:
-            case Receipt():
-                return f"{self.key!r} was written: {result.outcome}, write {result.write_id}"
-            case OutcomeUnknown():
-                return f"{result}; settle({result.ticket!r}) tells"
-            case StorageGuardError():
-                return str(result)
-            case None:
-                pass
-        if self.wanted is None:
-            return f"{self.key!r} was not written to {store_url}: it was not begun"
-        ticket = str(Ticket(store_url, self.key, self.wanted.write_id, named=self.wanted.named))
-        return f"{self.key!r} may have been written to {store_url}: settle({ticket!r}) tells"
-
-
-class _Results:
-    """Who was begun, and in which order results are given out. Apart from `Many`, which holds the lanes that hold
-    this: a cycle of references would keep them all until the next garbage collection."""
-
-    def __init__(self, *, ordered: bool) -> None:
-        self.begun: dict[int, _Begun] = {}  # and not given out
-        self.ready: deque[int] = deque()
-        self._ordered = ordered
-        self._next = 0
-
-    def took(self, number: int) -> None:
-        """It has its result."""
-        if not self._ordered:
-            self.ready.append(number)
-            return
-        while (begun := self.begun.get(self._next)) is not None and begun.result is not None:
-            self.ready.append(self._next)
-            self._next += 1
-
-    def first(self) -> Result:
-        """Of those that are ready."""
-        result = self.begun[self.ready[0]].result
-        if result is None:
-            raise AssertionError("it is ready, and has no result")
-        return result
-
-    def gave(self) -> None:
-        """The first of those that are ready was given out."""
-        self.begun.pop(self.ready.popleft())
 
 
 class Many:
@@ -129,9 +57,15 @@ class Many:
         self._options = options
         self._if_exists: IfExists = if_exists
         self._deadline_s = deadline_s
-        self._results = _Results(ordered=ordered)
+        self._results = Results(ordered=ordered)
+        submitting = access.driver if most > 1 and can_submit(access.driver) else None
+        self._put: Submit | None = None if submitting is None else submitting.submit_new
         self._lanes: Lanes[int] = Lanes(
-            Inline() if most == 1 else Threads(), Concurrency(most=most), access.clock, self._results.took
+            Inline() if most == 1 else Threads(),
+            Concurrency(most=most),
+            access.clock,
+            self._results.took,
+            flush=None if submitting is None else submitting.flush,
         )
         self._most_begun = _AHEAD * most
         self._count = 0
@@ -151,6 +85,8 @@ class Many:
             while goes_on:
                 goes_on = self._step(source)
                 self._lanes.take_done()
+                if results.ready:
+                    self._lanes.flush()  # it may take a while until more is submitted
                 while results.ready:
                     yield results.first()
                     if os.getpid() != self._process:
@@ -198,12 +134,12 @@ class Many:
         finally:
             del trouble  # it knows this frame
 
-    def _taken(self, given: tuple[Any, ...]) -> _Begun:
+    def _taken(self, given: tuple[Any, ...]) -> Begun:
         if not isinstance(given, tuple) or not 2 <= len(given) <= len(NewObject._fields):
             raise TypeError(f"item {self._count} is {type(given).__name__}, and not (key, data) or NewObject")
-        return _Begun(given[0], given if isinstance(given, NewObject) else NewObject(*given))
+        return Begun(given[0], given if isinstance(given, NewObject) else NewObject(*given))
 
-    def _begin(self, begun: _Begun) -> None:
+    def _begin(self, begun: Begun) -> None:
         number = self._count
         self._results.begun[number] = begun
         self._count += 1
@@ -213,42 +149,96 @@ class Many:
                 self._policy.examine()
             except Exception as exc:  # noqa: BLE001 - the next one may be luckier
                 begun.item = None
-                begun.result = _as_result(exc, begun.key, self._policy.url)
+                begun.result = as_result(exc, begun.key, self._policy.url)
                 self._results.took(number)
                 return
             self._each = replace(self._policy, bounds=self._bounds)
-        self._lanes.start(Task(partial(self._carry_out, self._each, number, begun), 1))
+        task = Task(partial(self._carry_out, self._each, number, begun), 1)
+        if self._put is not None and self._prepare(self._each, begun):
+            task.sent = Sent(partial(self._submit, self._put, begun), partial(self._take, self._each, number, begun))
+        self._lanes.start(task)
 
-    def _carry_out(self, policy: Policy, number: int, begun: _Begun) -> int:
+    def _prepare(self, policy: Policy, begun: Begun) -> bool:
+        """Whether no thread needs to wait for its first answer."""
+        item = begun.item
+        if item is None or not is_small(item.data):
+            return False
+        try:
+            wanted = self._wanted(policy, item)
+            begun.submitted = submitted(
+                policy, wanted, item.data, patience=self._patience(policy), throttled=self._lanes.busy
+            )
+        except Exception:  # noqa: BLE001 - raised again where it is told
+            return False
+        if begun.submitted is None:
+            return False
+        begun.item = None
+        return True
+
+    @staticmethod
+    def _submit(put: Submit, begun: Begun, reply: Reply) -> None:
+        if begun.submitted is None:
+            raise AssertionError("it was not prepared")
+        begun.wanted = begun.submitted.wanted  # of which something may be sent from here on
+        begun.submitted.submit(put, reply)
+
+    def _take(self, policy: Policy, number: int, begun: Begun, outcome: Outcome) -> int | None:
+        """Its number when it has its result; None if it goes on."""
+        if begun.submitted is None:
+            raise AssertionError("it was not submitted")
+        try:
+            begun.result = begun.submitted.take(outcome)
+        except Exception as exc:  # noqa: BLE001 - as in `_create`
+            begun.result = as_result(exc, begun.key, policy.url)
+        if begun.result is None:
+            return None
+        begun.submitted = None
+        if isinstance(begun.result, StorageGuardError):
+            let_go(begun.result)
+        return number
+
+    def _wanted(self, policy: Policy, item: NewObject) -> Wanted:
+        return policy.wanted(
+            item.key, if_exists=self._if_exists, write_id=item.write_id, options=item.options or self._options
+        )
+
+    def _patience(self, policy: Policy) -> Patience:
+        access = policy.access
+        return Patience(access.clock, access.retry, self._deadline_s, stopped=lambda: self._lanes.stopping)
+
+    def _carry_out(self, policy: Policy, number: int, begun: Begun) -> int:
         """In any thread."""
         try:
             begun.result = self._create(policy, begun)
         except BaseException as exc:
             # It ends the call. Of several only one surfaces, and what a ticket is for must not be lost with the others.
-            if _ticket(exc, begun.key, policy.url) or f"{begun.key!r} was not written" in getattr(exc, "__notes__", ()):
-                begun.result = _as_result(exc, begun.key, policy.url)
+            if ticket_about(exc, begun.key, policy.url) or f"{begun.key!r} was not written" in getattr(
+                exc, "__notes__", ()
+            ):
+                begun.result = as_result(exc, begun.key, policy.url)
             raise
         if isinstance(begun.result, StorageGuardError):
-            _let_go(begun.result)
+            let_go(begun.result)
         return number
 
-    def _create(self, policy: Policy, begun: _Begun) -> Result:
+    def _create(self, policy: Policy, begun: Begun) -> Result:
         item, begun.item, key = begun.item, None, begun.key
-        if item is None:
-            raise AssertionError("it is begun twice")
+        creation, begun.submitted = begun.submitted, None
         try:
-            begun.wanted = wanted = policy.wanted(
-                key, if_exists=self._if_exists, write_id=item.write_id, options=item.options or self._options
-            )
+            if creation is not None:
+                return creation.go_on()
+            if item is None:
+                raise AssertionError("it is begun twice")
+            begun.wanted = wanted = self._wanted(policy, item)
             # Behind `wanted`, so that who stops us and finds none knows that none will come.
             if self._lanes.stopping:
                 begun.wanted = None
                 raise NotWritten(f"{key!r} was not written to {policy.url}: it was not begun", key=key)
-            access = policy.access
-            patience = Patience(access.clock, access.retry, self._deadline_s, stopped=lambda: self._lanes.stopping)
-            return writing.create(policy, wanted, item.data, patience=patience, throttled=self._lanes.busy)
+            return writing.create(
+                policy, wanted, item.data, patience=self._patience(policy), throttled=self._lanes.busy
+            )
         except Exception as exc:  # noqa: BLE001 - the caller's own data may raise anything, and the others go on
-            return _as_result(exc, key, policy.url)
+            return as_result(exc, key, policy.url)
 
     def _stopped(self, exc: BaseException) -> BaseException:
         """End it, begin nothing more, and tell in notes what was not given out. The exception to raise."""
@@ -275,77 +265,3 @@ class Many:
             if not (isinstance(begun.result, StorageGuardError) and begun.result.__cause__ is exc):
                 exc.add_note(begun.note(url))
         return exc
-
-
-def _as_result(exc: BaseException, key: str, url: str) -> StorageGuardError:
-    """An exception as the result of the create at `key`. One of ours is it by itself, unless it is about another."""
-    ticket = _ticket(exc, key, url)
-    elsewhere = isinstance(exc, OutcomeUnknown) and ticket is None
-    if isinstance(exc, StorageGuardError) and exc.key in (None, key) and not elsewhere:
-        exc.key = key
-        if isinstance(exc, OSError):
-            exc.filename = key
-        return exc
-    try:
-        words = f"{type(exc).__name__}: {exc}"
-    except Exception:  # noqa: BLE001 - it cannot even say what it is
-        words = type(exc).__name__
-    error: StorageGuardError
-    if ticket is None:
-        error = NotWritten(f"{key!r} was not written to {url}: {words}", key=key)
-    else:
-        error = OutcomeUnknown(
-            f"{key!r} may have been written to {url}: {words}; settle(ticket) tells",
-            key=key,
-            ticket=ticket,
-            write_id=parse(ticket).write_id,
-        )
-    for note in getattr(exc, "__notes__", ()):
-        error.add_note(note)
-    error.__cause__ = exc
-    return error
-
-
-def _ticket(exc: BaseException, key: str, url: str) -> str | None:
-    """The ticket that it carries, if it is about the create at `key`: the caller's data may come from other writes."""
-    ticket = ticket_of(exc)
-    if ticket is None:
-        return None
-    try:
-        asked = parse(ticket)
-    except ValueError:
-        return None
-    return ticket if (asked.key, asked.store_url) == (key, url) else None
-
-
-def _let_go(error: BaseException) -> None:
-    """Forget what the frames held that `error` and its causes came through, and those that called them, up to who is
-    still at work: the caller may keep errors, and each would keep its object's data. Of exceptions that are not ours
-    it is still told where they were raised."""
-    todo: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while todo:
-        each = todo.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        trace = each.__traceback__
-        while trace is not None:
-            _clear(trace.tb_frame)
-            trace = trace.tb_next
-        if isinstance(each, StorageGuardError | signals.Signal):
-            each.__traceback__ = None  # frames know their functions too, and these what they enclose
-        todo += [each.__context__, each.__cause__]
-        if isinstance(each, BaseExceptionGroup):
-            todo.extend(each.exceptions)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-
-
-def _clear(frame: FrameType | None) -> None:
-    """This one, and who called it."""
-    while frame is not None:
-        caller_frame = frame.f_back
-        try:
-            frame.clear()
-        except RuntimeError:  # at work
-            return
-        frame = caller_frame

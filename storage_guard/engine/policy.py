@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from storage_guard import caller, names
 from storage_guard.access import Access
 from storage_guard.body import Body, JoinedBody
 from storage_guard.engine.creation import note_failed_data
+from storage_guard.engine.ids import new_write_id
 from storage_guard.engine.payload import KnownData, Payload, SmallStream, Stream
 from storage_guard.engine.resolve import Target
 from storage_guard.engine.sending import Bounds
@@ -110,7 +110,7 @@ class Policy:
         if write_id is not None:
             names.check_write_id(write_id)
         named = write_id is not None
-        return Wanted(key, full_key, if_exists, write_id or os.urandom(16).hex(), named, chosen)
+        return Wanted(key, full_key, if_exists, write_id or new_write_id(), named, chosen)
 
     def check(self, *, if_exists: IfExists, options: ObjectOptions | None, key: str | None = None) -> ObjectOptions:
         """The options that hold, of one write or of many. Raises ValueError, Unsupported (options)."""

@@ -6,6 +6,7 @@ import select
 import socket
 import threading
 from collections import deque
+from time import monotonic
 
 import pycurl
 
@@ -22,6 +23,11 @@ _POLLED = {
     pycurl.POLL_OUT: select.POLLOUT,
     pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
 }
+# Ringing a bell costs a system call and a switch of threads for each request: while there is much to do the engine
+# looks up by itself, at latest so long after something was submitted.
+_DOZE_MS = 5
+_AWAKE_S = 0.5
+
 _BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
@@ -39,7 +45,9 @@ class Engine:
         self._room = threading.Condition()
         self._kept_out = 0
         self._closing = False
-        self._sleeps = False
+        self._sleeps = False  # until it hears the bell
+        self._dozes = False  # not for long
+        self._awake_until_s = 0.0
         self._poll = select.poll()
         self._ear, self._bell = socket.socketpair()
         self._ear.settimeout(0)
@@ -54,19 +62,25 @@ class Engine:
 
     @property
     def runs(self) -> bool:
-        return self._thread.is_alive() and not self._closing
+        return not self._closing  # which it becomes however the thread ends
 
-    def submit(self, pending: Pending) -> None:
+    def submit(self, pending: Pending, *, at_once: bool) -> None:
         """Waits for room, unless it is called from `then`. Settles the request if the engine has stopped meanwhile."""
         if len(self._waiting) >= self._most_waiting and threading.current_thread() is not self._thread:
+            self.flush()
             self._wait_for_room()
         self._waiting.append(pending)
-        # The engine says that it sleeps before it looks for the last time whether anything waits.
-        if self._sleeps:
-            self._sleeps = False
-            self._ring()
+        if at_once or self._sleeps:
+            self.flush()
         if not self.runs:
             self._settle_waiting()
+
+    def flush(self) -> None:
+        """What was not submitted `at_once` is to be sent now."""
+        # The engine says that it sleeps or dozes before it looks for the last time whether anything waits.
+        if (self._sleeps or self._dozes) and self._waiting:
+            self._sleeps = self._dozes = False
+            self._ring()
 
     def close(self) -> None:
         """Ends: what waits was not sent (`Busy`), what is under way is `Lost`. Returns when the thread has ended."""
@@ -119,16 +133,20 @@ class Engine:
             self._end()
 
     def _finish(self) -> None:
-        while True:
-            left, good, bad = self._multi.info_read()
-            for curl in good:
-                self._conclude(curl, pycurl.E_OK, "")
-            for curl, code, text in bad:
-                self._conclude(curl, code, text)
-            if not left:
-                return
+        done: list[tuple[Pending, Answer | Signal]] = []
+        try:
+            while True:
+                left, good, bad = self._multi.info_read()
+                done += [self._conclude(curl, pycurl.E_OK, "") for curl in good]
+                done += [self._conclude(curl, code, text) for curl, code, text in bad]
+                if not left:
+                    return
+        finally:
+            # Together: who waits wakes up once for them all, and not each time anew for the interpreter's lock.
+            for pending, outcome in done:
+                pending.settle(outcome)
 
-    def _conclude(self, curl: pycurl.Curl, code: int, text: str) -> None:
+    def _conclude(self, curl: pycurl.Curl, code: int, text: str) -> tuple[Pending, Answer | Signal]:
         handle, pending = self._flying.pop(curl)
         outcome: Answer | Signal
         try:
@@ -147,7 +165,7 @@ class Engine:
         else:
             self._resting.append(handle)
             log.answered(pending.request, outcome, pending.started_s)
-        pending.settle(outcome)
+        return pending, outcome
 
     def _start(self) -> bool:
         """Sends what waits, as long as there are connections. False if nothing was sent."""
@@ -159,6 +177,8 @@ class Engine:
         while self._waiting and self._may_start():
             started = True
             self._launch(self._waiting.popleft())
+        if started:
+            self._awake_until_s = monotonic() + _AWAKE_S
         if self._kept_out and len(self._waiting) <= self._most_waiting // 4:
             with self._room:
                 self._room.notify_all()
@@ -169,6 +189,9 @@ class Engine:
 
     def _launch(self, pending: Pending) -> None:
         request = pending.request
+        if pending.goes_out is not None and not pending.goes_out():
+            pending.abandon(Busy("it was called off before it was sent"))
+            return
         pending.started_s = log.start()
         if self._resting:
             handle = self._resting.pop()
@@ -195,13 +218,17 @@ class Engine:
         self._unmade += 1
 
     def _wait(self) -> None:
-        self._sleeps = self._may_start()
-        if (self._waiting and self._sleeps) or self._closing:
-            self._sleeps = False
+        may_start = self._may_start()
+        awake = monotonic() < self._awake_until_s
+        self._dozes, self._sleeps = may_start and awake, may_start and not awake
+        if (self._waiting and may_start) or self._closing:
+            self._dozes = self._sleeps = False
             return
         left_ms = self._multi.timeout()
+        if awake:
+            left_ms = _DOZE_MS if left_ms < 0 else min(left_ms, _DOZE_MS)
         events = self._poll.poll(None if left_ms < 0 else left_ms)
-        self._sleeps = False
+        self._dozes = self._sleeps = False
         for descriptor, event in events:
             if descriptor == self._ear_descriptor:
                 self._ear.recv(4096)

@@ -43,8 +43,8 @@ def parse(lines: Sequence[bytes], method: str) -> Head:
     if end - first > MAX_HEADERS:
         raise Lost(f"the answer has more than {MAX_HEADERS} headers", status=status)
     headers: dict[str, str] = {}
-    for line in lines[first + 1 : end]:
-        name, colon, value = line.decode("latin-1").partition(":")
+    for line in b"".join(lines[first + 1 : end]).decode("latin-1").split("\n")[:-1]:
+        name, colon, value = line.partition(":")
         if not colon:
             raise Lost("the head of the answer has a line that is no header", status=status)
         name = name.lower()

@@ -42,20 +42,36 @@ class Loop:
         self._closed = False
         register(self)
 
-    def submit(self, request: Request, then: Callable[[Pending], object] | None = None) -> Pending:
+    def submit(
+        self,
+        request: Request,
+        then: Callable[[Pending], object] | None = None,
+        goes_out: Callable[[], bool] | None = None,
+        *,
+        at_once: bool = True,
+    ) -> Pending:
         """Sends a request as soon as a connection is free, and returns at once unless too many wait already.
 
         `then` is called in the loop's thread when it is done, and must neither wait nor raise: all others wait for it.
+        `goes_out` is asked there before the request is sent: if it says False it never is, and `then` is not called.
+        Not `at_once` it may be kept back for some milliseconds, unless `flush` is called: who has several wakes the
+        loop's thread once for them all.
         Raises RuntimeError if the loop is closed, and TypeError for a body that is not bytes.
         """
         if request.body is not None and not isinstance(request.body, bytes):
             raise TypeError(f"a body is bytes here, not {type(request.body).__name__}")
-        pending = Pending(request, then)
+        pending = Pending(request, then, goes_out)
         engine = self._engine
         if engine is None or not engine.runs:
             engine = self._start()
-        engine.submit(pending)
+        engine.submit(pending, at_once=at_once)
         return pending
+
+    def flush(self) -> None:
+        """Sends what was kept back."""
+        engine = self._engine
+        if engine is not None:
+            engine.flush()
 
     def close(self) -> None:
         """Ends the thread and closes the connections: requests that wait were not sent (`Busy`), those under way are

@@ -16,10 +16,16 @@ class Pending:
     """Any thread may wait for it."""
 
     # A future of the standard library costs more than the request.
-    __slots__ = ("_lock", "_outcome", "_then", "request", "started_s")
+    __slots__ = ("_lock", "_outcome", "_then", "goes_out", "request", "started_s")
 
-    def __init__(self, request: Request, then: Callable[[Pending], object] | None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        then: Callable[[Pending], object] | None,
+        goes_out: Callable[[], bool] | None = None,
+    ) -> None:
         self.request = request
+        self.goes_out = goes_out
         self.started_s = 0.0
         self._then = then
         self._outcome: Answer | Signal | None = None

@@ -24,10 +24,10 @@ from storage_guard.testing.histories import check, draw, play
 from storage_guard.testing.histories.script import Script
 from storage_guard.testing.histories.shrink import shrink
 from storage_guard.testing.histories.writing import CreateMany
-from unit.test_create_many import no_thread_is_left
+from unit.test_create_many import carried, no_thread_is_left
 
 Result = Receipt | StorageGuardError
-__all__ = ["no_thread_is_left"]  # a fixture
+__all__ = ["carried", "no_thread_is_left"]  # fixtures
 _RIVAL_FAULTS = ("_RivalFirst", "_RivalAndLost")
 
 
@@ -248,7 +248,7 @@ def _in_writing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _in_words(instead: Callable[[BaseException, str, str], StorageGuardError]) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda monkeypatch: monkeypatch.setattr(many, "_as_result", instead)
+    return lambda monkeypatch: monkeypatch.setattr(many, "as_result", instead)
 
 
 CREATES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from posting import teach
 from storage_guard import (
     AccessDenied,
     GuaranteeMissing,
@@ -36,6 +37,7 @@ from storage_guard import (
 from storage_guard.driver import Body, Busy, Capabilities, Limits, ObjectInfo, Part, PartSlot, WriteMeta
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import BUSY, LOST_AFTER, LOST_BEFORE, REFUSED, FakeClock, answers, faulty, race
+from storage_guard.testing.faults import FaultyDriver
 from unit.test_lanes import LONG_S, threads
 
 Result = Receipt | StorageGuardError
@@ -57,6 +59,14 @@ def no_thread_is_left() -> Iterator[None]:
     assert not threads()
     yield
     assert not threads()
+
+
+@pytest.fixture(autouse=True, params=["in threads", "by post"])
+def carried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whether drivers take puts that no thread waits for."""
+    if request.param == "by post":
+        teach(monkeypatch, Watched, FaultyDriver)
+    return str(request.param)
 
 
 class Watched(MemoryDriver):

@@ -64,7 +64,8 @@ MAY = {
     "storage_guard/checksum.py": Room("model", also="fastcrc awscrt"),
     "storage_guard/body.py": Room(pure=True),
     "storage_guard/partlist.py": Room("model signals", pure=True),
-    "storage_guard/driver.py": Room("body model partlist signals"),
+    "storage_guard/replies.py": Room("model signals", pure=True),
+    "storage_guard/driver.py": Room("body model partlist replies signals"),
     "storage_guard/memory.py": Room("checksum driver model signals"),
     "storage_guard/schemes.py": Room("driver"),
     "storage_guard/plan.py": Room("body model", pure=True),
@@ -96,7 +97,7 @@ MAY = {
     "storage_guard/engine/source.py": Room("body checksum errors"),
     "storage_guard/engine/payload.py": Room("body driver engine.source errors model plan signals"),
     "storage_guard/engine/concurrency.py": Room(pure=True),
-    "storage_guard/engine/lanes.py": Room("clock engine.concurrency"),
+    "storage_guard/engine/lanes.py": Room("clock driver engine.concurrency"),
     "storage_guard/engine/resolve.py": Room(
         "answers checksum clock driver errors model outcome retry signals ticket translate"
     ),
@@ -109,8 +110,8 @@ MAY = {
         "signals uploads.diary"
     ),
     "storage_guard/engine/policy.py": Room(
-        "access body caller engine.creation engine.payload engine.resolve engine.sending engine.source errors "
-        "guarantee.examining model names outcome plan uploads.diary uploads.journal uploads.journaling"
+        "access body caller engine.creation engine.ids engine.payload engine.resolve engine.sending engine.source "
+        "errors guarantee.examining model names outcome plan uploads.diary uploads.journal uploads.journaling"
     ),
     "storage_guard/engine/resuming.py": Room(
         "checksum engine.creation engine.payload engine.policy engine.sending engine.source errors model outcome plan "
@@ -119,9 +120,14 @@ MAY = {
     "storage_guard/engine/writing.py": Room(
         "engine.creation engine.policy engine.resuming engine.sending engine.source model outcome retry"
     ),
+    "storage_guard/engine/ids.py": Room(),
+    "storage_guard/engine/submitted.py": Room(
+        "driver engine.creation engine.payload engine.policy engine.source model outcome retry"
+    ),
+    "storage_guard/engine/results.py": Room("engine.policy engine.submitted errors model signals ticket"),
     "storage_guard/engine/many.py": Room(
-        "caller engine.concurrency engine.lanes engine.policy engine.sending engine.writing errors model outcome "
-        "retry signals ticket"
+        "caller driver engine.concurrency engine.lanes engine.policy engine.results engine.sending engine.submitted "
+        "engine.writing errors model outcome retry"
     ),
     "storage_guard/engine/remote.py": Room(
         "access answers body checksum driver engine.payload errors model retry signals translate"
@@ -153,15 +159,21 @@ MAY = {
     ),
     "storage_guard/reads.py": Room("access driver engine.policy engine.reading model uploads.sweeping"),
     "storage_guard/store.py": Room(
-        "access clock driver engine.copying engine.many engine.policy engine.removal engine.resolve engine.sending "
-        "engine.writing errors files.opening model names outcome plan reads retry ticket uploads.journal "
-        "uploads.sweeping"
+        "access clock driver engine.copying engine.many engine.policy engine.removal engine.resolve engine.results "
+        "engine.sending engine.writing errors files.opening model names outcome plan reads retry ticket "
+        "uploads.journal uploads.sweeping"
     ),
     "storage_guard/registry.py": Room("schemes store"),
     "storage_guard/__init__.py": Room(
-        "engine.many errors files.opening files.reader files.textual files.writer model registry retry store"
+        "engine.results errors files.opening files.reader files.textual files.writer model registry retry store"
     ),
     "storage_guard/testing/": Room(PUBLIC),
+    "storage_guard/filesystem/": Room(". filesystem", also="fsspec"),
+    "storage_guard/filesystem/modes.py": Room("errors", pure=True),
+    # A file that may replace what is there has the life of one that may not.
+    "storage_guard/filesystem/rewriting.py": Room(
+        ". files.draft files.pouring files.textual files.writer", also="fsspec"
+    ),
     "storage_guard/testing/__init__.py": Room(PUBLIC, also="pytest"),
     "storage_guard/testing/contract/": Room(PUBLIC, also="pytest"),
     "storage_guard/testing/contract/base.py": Room(PUBLIC, also="pytest fastcrc"),  # checksums are checked by hand
@@ -169,12 +181,6 @@ MAY = {
     "storage_guard/demo/": Room(PUBLIC + " demo"),
     "storage_guard/doctor/": Room("access doctor errors guarantee model registry signals store"),
     "storage_guard/testing/histories/": Room(PUBLIC),
-    "storage_guard/filesystem/": Room(". filesystem", also="fsspec"),
-    "storage_guard/filesystem/modes.py": Room("errors", pure=True),
-    # A file that may replace what is there has the life of one that may not.
-    "storage_guard/filesystem/rewriting.py": Room(
-        ". files.draft files.pouring files.textual files.writer", also="fsspec"
-    ),
     "storage_guard/testing/histories/history.py": Room(pure=True),
     "storage_guard/testing/histories/view.py": Room("testing.histories.history", pure=True),
     "storage_guard/testing/histories/laws.py": Room(

@@ -309,3 +309,39 @@ def test_threads_may_share_a_loop() -> None:
 def test_a_loop_of_no_connections_is_none() -> None:
     with pytest.raises(ValueError, match="connections"):
         Loop(Settings(), connections=0)
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.05, 0.7], ids=["busy", "dozing", "asleep"])
+def test_what_may_be_kept_back_goes_out_without_being_asked_for(pause_s: float) -> None:
+    with scripted(lambda heard: OK) as server, Loop(Settings()) as loop:
+        for _ in range(3):
+            pending = loop.submit(Request("PUT", server.url + "/k", {}, b"x"), at_once=False)
+            assert pending.result(30).status == 200
+            threading.Event().wait(pause_s)
+
+
+def test_what_was_kept_back_goes_out_when_it_is_asked_for() -> None:
+    with scripted(lambda heard: OK) as server, Loop(Settings()) as loop:
+        for _ in range(50):
+            pending = [loop.submit(Request("PUT", server.url + "/k", {}, b"x"), at_once=False) for _ in range(5)]
+            loop.flush()
+            assert {each.result(30).status for each in pending} == {200}
+
+
+def test_what_was_called_off_is_not_sent_and_does_not_hold_up_the_rest() -> None:
+    heard: list[str] = []
+
+    def script(message: Heard) -> bytes:
+        heard.append(message.line)
+        return OK
+
+    told: list[Pending] = []
+    with scripted(script) as server, Loop(Settings(), connections=1) as loop:
+        called_off = [
+            loop.submit(Request("PUT", server.url + "/off", {}, b"x"), told.append, lambda: False) for _ in range(3)
+        ]
+        sent = loop.submit(Request("PUT", server.url + "/on", {}, b"x"), told.append, lambda: True)
+        assert sent.result(30).status == 200
+        assert [type(outcome(each)) for each in called_off] == [Busy] * 3
+    assert [line.split()[1] for line in heard] == ["/on"]
+    assert told == [sent]

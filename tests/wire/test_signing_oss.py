@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
@@ -26,6 +24,7 @@ from storage_guard.wire.signing import (
     oss_v4,
     query_string,
 )
+from storage_guard.wire.signing.macs import Mac, derived
 from wire.signing_beside_oss2 import START, SUBRESOURCES, Comparison, Mismatch, odd_text
 
 
@@ -94,7 +93,7 @@ def once_derived(real: Callable[..., object], *, even_by: str) -> Callable[..., 
     def kept(signer: OSSV4Signer, credentials: Credentials, day: str) -> object:
         right: Any = real(signer, credentials, day)
         known = first.setdefault((signer, credentials if even_by == "day" else day), right)
-        return right._replace(key=known.key)
+        return right._replace(mac=known.mac)
 
     return kept
 
@@ -271,14 +270,14 @@ def test_a_request_signed_again_is_sent_with_one_signature(signer: Signer) -> No
 
 
 def test_the_key_of_a_day_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys: list[bytes] = []
+    secrets: list[bytes] = []
 
-    def digest(key: bytes, message: bytes, algorithm: str) -> bytes:
-        keys.append(key)
-        return hmac.digest(key, message, algorithm)
+    def told(secret: bytes, *parts: str) -> Mac:
+        secrets.append(secret)
+        return derived(secret, *parts)
 
-    monkeypatch.setattr(oss_v4, "hmac", SimpleNamespace(digest=digest))
+    monkeypatch.setattr(oss_v4, "derived", told)
     signer = OSSV4Signer("cn-hangzhou")
     for credentials in (KEY, KEY, Credentials("LTAI0", "hush", "whisper")):
         signer.sign(Unsigned("PUT", "b", "k"), credentials, START)
-    assert len(keys) == 4 + 3
+    assert len(secrets) == 1

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 
 from storage_guard.wire.signing import Credentials, SigV4Signer, Unsigned, encoding, key_path, s3_v4
+from storage_guard.wire.signing.macs import Mac, derived
 from storage_guard.wire.signing.s3_v4 import EMPTY_SHA256, object_path
 from wire.signing_beside_botocore import Comparison
 from wire.signing_beside_oss2 import START, Mismatch
@@ -76,7 +75,7 @@ def once_derived(real: Callable[..., Any], *, even_by: str) -> Callable[..., obj
     def kept(signer: SigV4Signer, credentials: Credentials, day: str) -> object:
         right = real(signer, credentials, day)
         known = first.setdefault((signer, credentials if even_by == "day" else day), right)
-        return right._replace(key=known.key)
+        return right._replace(mac=known.mac)
 
     return kept
 
@@ -196,17 +195,17 @@ def test_a_request_signed_again_is_sent_with_one_signature() -> None:
 
 
 def test_the_key_of_a_day_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys: list[bytes] = []
+    secrets: list[bytes] = []
 
-    def digest(key: bytes, message: bytes, algorithm: str) -> bytes:
-        keys.append(key)
-        return hmac.digest(key, message, algorithm)
+    def told(secret: bytes, *parts: str) -> Mac:
+        secrets.append(secret)
+        return derived(secret, *parts)
 
-    monkeypatch.setattr(s3_v4, "hmac", SimpleNamespace(digest=digest))
+    monkeypatch.setattr(s3_v4, "derived", told)
     signer = SigV4Signer("us-east-1")
     for credentials in (KEY, KEY, Credentials("AKIA0", "hush", "whisper")):
         signer.sign(Unsigned("PUT", "", "k", {}, HOST), credentials, START)
-    assert len(keys) == 4 + 3
+    assert len(secrets) == 1
 
 
 def test_the_path_is_that_of_the_address() -> None:

@@ -7,7 +7,6 @@ alibabacloud.com/help/en/oss/developer-reference/add-signatures-to-urls (in URLs
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import NamedTuple
 from storage_guard.wire.signing.credentials import Credentials
 from storage_guard.wire.signing.encoding import canonical_path, query_pair, query_string
 from storage_guard.wire.signing.fields import check_method, header_fields
+from storage_guard.wire.signing.macs import Mac, derived
 from storage_guard.wire.signing.signer import Unsigned
 from storage_guard.wire.signing.stamps import basic_stamp
 
@@ -35,7 +35,7 @@ class _DayKey(NamedTuple):
     credentials: Credentials
     day: str
     scope: str
-    key: bytes
+    mac: Mac
 
 
 class OSSV4Signer:
@@ -97,7 +97,7 @@ class OSSV4Signer:
         return "&".join([query_pair(name, value) for name, value in query.items()])
 
     def _additional(self, fields: Mapping[str, str]) -> Sequence[str]:
-        return [name for name in self._additional_headers if name in fields]
+        return [name for name in self._additional_headers if name in fields] if self._additional_headers else ()
 
     def _key_of_day(self, credentials: Credentials, day: str) -> _DayKey:
         known = self._day_key
@@ -107,10 +107,9 @@ class OSSV4Signer:
             or (known.credentials is not credentials and known.credentials != credentials)
         ):
             scope = f"{day}/{self.region}/{self.product}/{_TERMINATOR}"
-            key = f"aliyun_v4{credentials.access_key_secret}".encode()
-            for part in (day, self.region, self.product, _TERMINATOR):
-                key = hmac.digest(key, part.encode(), "sha256")
-            known = self._day_key = _DayKey(credentials, day, scope, key)
+            secret = f"aliyun_v4{credentials.access_key_secret}".encode()
+            mac = derived(secret, day, self.region, self.product, _TERMINATOR)
+            known = self._day_key = _DayKey(credentials, day, scope, mac)
         return known
 
 
@@ -131,4 +130,4 @@ def canonical_request(request: Unsigned, fields: Mapping[str, str], additional: 
 
 def _signature(day_key: _DayKey, stamp: str, canonical: bytes) -> str:
     to_sign = f"{ALGORITHM}\n{stamp}\n{day_key.scope}\n{hashlib.sha256(canonical).hexdigest()}"
-    return hmac.digest(day_key.key, to_sign.encode(), "sha256").hex()
+    return day_key.mac.hexdigest(to_sign.encode())

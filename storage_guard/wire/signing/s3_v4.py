@@ -7,7 +7,6 @@ sigv4-query-string-auth.html (in URLs). Unlike other services S3 wants paths as 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import NamedTuple
 from storage_guard.wire.signing.credentials import Credentials
 from storage_guard.wire.signing.encoding import key_path, percent_encoded
 from storage_guard.wire.signing.fields import check_method, header_fields
+from storage_guard.wire.signing.macs import Mac, derived
 from storage_guard.wire.signing.signer import Unsigned
 from storage_guard.wire.signing.stamps import basic_stamp
 
@@ -42,7 +42,7 @@ class _DayKey(NamedTuple):
     credentials: Credentials
     day: str
     scope: str
-    key: bytes
+    mac: Mac
 
 
 class SigV4Signer:
@@ -118,10 +118,9 @@ class SigV4Signer:
             or (known.credentials is not credentials and known.credentials != credentials)
         ):
             scope = f"{day}/{self.region}/{self.service}/{_TERMINATOR}"
-            key = f"AWS4{credentials.access_key_secret}".encode()
-            for part in (day, self.region, self.service, _TERMINATOR):
-                key = hmac.digest(key, part.encode(), "sha256")
-            known = self._day_key = _DayKey(credentials, day, scope, key)
+            secret = f"AWS4{credentials.access_key_secret}".encode()
+            mac = derived(secret, day, self.region, self.service, _TERMINATOR)
+            known = self._day_key = _DayKey(credentials, day, scope, mac)
         return known
 
 
@@ -169,4 +168,4 @@ def _single_spaced(value: str) -> str:
 
 def _signature(day_key: _DayKey, stamp: str, canonical: bytes) -> str:
     to_sign = f"{ALGORITHM}\n{stamp}\n{day_key.scope}\n{hashlib.sha256(canonical).hexdigest()}"
-    return hmac.digest(day_key.key, to_sign.encode(), "sha256").hex()
+    return day_key.mac.hexdigest(to_sign.encode())
