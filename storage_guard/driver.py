@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from storage_guard.body import WINDOW_BYTES, Body
 from storage_guard.model import (
@@ -96,6 +96,7 @@ __all__ = [
     "Why",
     "WriteMeta",
     "check_part_list",
+    "submits",
 ]
 
 
@@ -253,3 +254,8 @@ class Submitting(Protocol):
     def flush(self) -> None:
         """Everything that was submitted goes out now: for who submits no more for the moment. Waits for nothing."""
         ...
+
+
+def submits(driver: Driver) -> TypeGuard[Submitting]:
+    """Whether a driver is `Submitting` too."""
+    return hasattr(driver, "submit_new") and hasattr(driver, "flush")

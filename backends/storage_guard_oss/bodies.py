@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from storage_guard.checksum import RunningCrc64, as_checksum, crc64xz
 from storage_guard.driver import Body, Checksum, Refused
@@ -16,6 +17,10 @@ HELD_BYTES = 1024 * 1024
 # when there is much to do; for little, getting it back takes longer than the digest.
 _UNLOCKED_FROM_BYTES = 2048
 _LOCKED_BYTES = 16 * 1024
+
+
+class _Digest(Protocol):
+    def update(self, data: memoryview, /) -> None: ...
 
 
 class Summed:
@@ -71,7 +76,7 @@ def digest_of(data: bytes) -> tuple[bytes, Checksum]:
     return md5.digest(), as_checksum(crc64xz(data))
 
 
-def _update(md5: hashlib._Hash, data: memoryview) -> None:
+def _update(md5: _Digest, data: memoryview) -> None:
     if data.nbytes > _LOCKED_BYTES:
         md5.update(data)
         return

@@ -10,14 +10,14 @@ from functools import partial
 from typing import Any
 
 from storage_guard import caller
-from storage_guard.driver import Outcome, Reply
+from storage_guard.driver import Outcome, Reply, submits
 from storage_guard.engine import writing
 from storage_guard.engine.concurrency import MOST, Concurrency
 from storage_guard.engine.lanes import Inline, Lanes, Sent, Task, Threads
 from storage_guard.engine.policy import Policy, Wanted
 from storage_guard.engine.results import Begun, NewObject, Result, Results, as_result, let_go, ticket_about
 from storage_guard.engine.sending import Bounds
-from storage_guard.engine.submitted import Submit, can_submit, is_small, submitted
+from storage_guard.engine.submitted import Submit, is_small, submitted
 from storage_guard.errors import NotWritten, OutcomeUnknown, StorageGuardError
 from storage_guard.model import ObjectOptions
 from storage_guard.outcome import IfExists
@@ -58,7 +58,7 @@ class Many:
         self._if_exists: IfExists = if_exists
         self._deadline_s = deadline_s
         self._results = Results(ordered=ordered)
-        submitting = access.driver if most > 1 and can_submit(access.driver) else None
+        submitting = access.driver if most > 1 and submits(access.driver) else None
         self._put: Submit | None = None if submitting is None else submitting.submit_new
         self._lanes: Lanes[int] = Lanes(
             Inline() if most == 1 else Threads(),

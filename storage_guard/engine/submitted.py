@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeGuard
 
 from storage_guard import outcome
-from storage_guard.driver import Driver, Outcome, Reply, Submitting
+from storage_guard.driver import Outcome, Reply
 from storage_guard.engine.creation import Creation
 from storage_guard.engine.payload import KnownData
 from storage_guard.engine.policy import Policy, Wanted
@@ -20,10 +20,6 @@ MOST_BYTES = 256 * 1024
 
 Submit = Callable[[str, bytes, WriteMeta, Reply], None]
 """`Submitting.submit_new`."""
-
-
-def can_submit(driver: Driver) -> TypeGuard[Submitting]:
-    return hasattr(driver, "submit_new")
 
 
 def is_small(data: object) -> TypeGuard[bytes | bytearray | memoryview]:

@@ -39,6 +39,7 @@ from storage_guard.testing.histories import (
     run_in_processes,
 )
 from storage_guard.testing.races import RemoteError, race, race_processes, winners
+from storage_guard.testing.submitting import SubmittingDriver
 
 if TYPE_CHECKING:
     from storage_guard.testing.contract import DriverContract
@@ -67,6 +68,7 @@ __all__ = [
     "Mix",
     "RemoteError",
     "Request",
+    "SubmittingDriver",
     "answers",
     "faulty",
     "race",

@@ -8,7 +8,7 @@ import oss2
 import pytest
 
 from storage_guard.driver import Driver
-from storage_guard.testing import DriverContract
+from storage_guard.testing import DriverContract, SubmittingDriver
 from storage_guard.testing.server import Server, running
 from storage_guard.testing.server.buckets import Buckets
 from storage_guard.testing.server.credentials import Credential, Credentials
@@ -33,6 +33,25 @@ class TestV4(DriverContract):
         return lambda: open_url(
             f"oss://{BUCKET}", endpoint=server.url, region=REGION, access_key_id=KEY_ID, access_key_secret=SECRET
         )[0]
+
+
+class TestSubmitted(DriverContract):
+    """What is put without a thread that waits is put as well."""
+
+    @pytest.fixture
+    def make_driver(self, server: Server) -> Callable[[], Driver]:
+        def make() -> Driver:
+            return SubmittingDriver(
+                open_url(
+                    f"oss://{BUCKET}",
+                    endpoint=server.url,
+                    region=REGION,
+                    access_key_id=KEY_ID,
+                    access_key_secret=SECRET,
+                )[0]
+            )
+
+        return make
 
 
 class TestV1(DriverContract):
