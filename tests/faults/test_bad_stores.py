@@ -390,6 +390,23 @@ def test_a_store_below_a_prefix_is_examined_there() -> None:
     assert [each.key for each in store.scan()] == ["k"]
 
 
+def test_a_write_is_settled_by_what_is_known_of_its_store_and_nothing_is_examined_for_that() -> None:
+    driver = BadStore()
+    lossy = store_of(driver, clock=FakeClock())
+    lossy.create("first", b"x")
+    with pytest.raises(OutcomeUnknown) as caught:
+        store_of(faulty(driver, {"put_new": [LOST_AFTER], "head": [LOST_BEFORE] * 1000}), clock=FakeClock()).create(
+            "k", b"x"
+        )
+    assert caught.value.ticket is not None
+    for kept, guarantee in ((True, "raced"), (False, "trusted")):
+        if not kept:
+            driver.remove(MARKER, None)
+        asked = FaultyDriver(driver)
+        assert store_of(asked).settle(caught.value.ticket).guarantee == guarantee
+        assert wrote(asked) == set()
+
+
 def test_who_says_documented_is_believed() -> None:
     driver = BadStore(Switches(put="ignores"))
     driver.can = replace(driver.can, put="documented")

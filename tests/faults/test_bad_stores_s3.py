@@ -1,7 +1,15 @@
 """The examination over HTTP of stores that only claim to speak S3, each with one fault of the loopback server.
 
-The driver reads a small body before it sends it, so nothing of it can be held on its way: a server that judges a put
-when its head has come was found in round 1 of those with larger bodies, and in 4 of 10 examinations among the small.
+Rounds of 16 writers until the race showed, in 20 examinations of each, 10 for copies and completes:
+
+| the server | rounds with small bodies | with larger ones |
+|---|---|---|
+| judges a put when its head has come, and writes when its body has | not in 8 | 1 |
+| and 1 ms passes between the two | 1 or 2 | 1 or 2 |
+| judges a complete, and writes at once or up to 50 ms later | 1 | |
+| the same of a copy | 1 or 2 | |
+
+The driver reads a small body before it sends it, so nothing of that can be held on its way.
 """
 
 from __future__ import annotations
@@ -27,7 +35,7 @@ WAYS = {"ignored": "is ignored", "raced": "at one moment", "overwritten": "and r
 @contextmanager
 def bad(**switches: Any) -> Generator[tuple[Driver, Store, Server]]:
     asked = Switches(**switches)
-    with running(serving(asked), cues=windows(asked)) as server:
+    with running(serving(asked), cues=windows(asked) if asked.window_s else None) as server:
         driver = opened(server)
         yield driver, Store(driver, part_bytes=64 * KiB, multipart_from_bytes=128 * KiB), server
         driver.close()
@@ -42,6 +50,13 @@ def nothing_left(driver: Driver, *kept: str) -> bool:
 def test_where_puts_do_not_hold_nothing_is_written(way: str) -> None:
     with bad(put=way) as (driver, store, _):
         with pytest.raises(GuaranteeMissing, match=WAYS[way]):
+            store.create("k", b"x")
+        assert nothing_left(driver)
+
+
+def test_a_gap_that_is_only_as_long_as_a_body_takes_is_found_by_bodies_that_can_be_held() -> None:
+    with bad(put="raced", window_s=0.0) as (driver, store, _):
+        with pytest.raises(GuaranteeMissing, match="at one moment"):
             store.create("k", b"x")
         assert nothing_left(driver)
 
@@ -69,7 +84,7 @@ def test_where_copies_do_not_hold_their_parts_are_copied(way: str) -> None:
 
 
 @pytest.mark.parametrize("operation", ["put", "complete", "copy"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["ignored", "raced"])
 def test_the_doctor_names_the_fault_and_leaves_nothing(operation: str, way: str) -> None:
     with bad(**{operation: way}) as (driver, store, _):
         report = examine(store, rounds=2)
