@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from storage_guard.access import Access
-from storage_guard.guarantee.bench import AREA, Bench
+from storage_guard.guarantee.bench import AREA, Bench, sweep
 from storage_guard.guarantee.findings import DAY_S, Finding, Observation, Operation
 from storage_guard.guarantee.marker import Marker, Place
 from storage_guard.guarantee.racing import Crew
@@ -123,6 +123,8 @@ class Examiner:
     def _examine(self, operation: Operation, can: Capabilities) -> Finding:
         put = self._found.get("put")
         put_holds = can.put == "documented" if put is None else put.holds
+        if operation == "put":
+            sweep(self._access.driver, f"{self._access.prefix}{AREA}/", self._now() - timedelta(seconds=DAY_S))
         trial, _, left = run(
             self._access, operation, self._effort, self._link, put_holds=put_holds, area=self._access.prefix + AREA
         )

@@ -341,6 +341,25 @@ def test_no_listing_shows_it_whatever_the_delimiter() -> None:
     assert [each.key for each in Store(driver).scan(delimiter="/")] == ["p/"]
 
 
+def test_what_a_killed_examination_left_is_thrown_away_by_one_of_another_day() -> None:
+    driver, wall = BadStore(), Wall()
+    wall.now = datetime.now(UTC)
+    area = ".storage-guard/examination"
+    for key in (f"{area}/killed/1", f"{area}-of-somebody-else", "k"):
+        driver.put_new(key, BytesBody(b"x"), WriteMeta("w"))
+    driver.begin(f"{area}/killed/2", WriteMeta("w"))
+    driver.begin("k2", WriteMeta("w"))
+    asked_of(driver, wall=wall, age_s=0)
+    assert driver.head(f"{area}/killed/1") is not None, "somebody may be at work there"
+    wall.later(86_400 + 60)
+    refusing = faulty(driver, "scan", [REFUSED])
+    assert examiner(refusing, wall, age_s=0).finding("put", driver.can).holds, "who may not list leaves it to others"
+    assert driver.head(f"{area}/killed/1") is not None
+    asked_of(driver, wall=wall, age_s=0)
+    assert {each.key for each in driver.scan("", "", "")} == {MARKER, f"{area}-of-somebody-else", "k"}
+    assert [each.key for each in driver.scan_uploads("")] == ["k2"]
+
+
 # Effort
 
 
