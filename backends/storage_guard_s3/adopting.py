@@ -89,6 +89,8 @@ def _check_client(client: Any) -> None:
         raise TypeError(f"want a client of s3, not of {service}")
     for handler in _handlers(client):
         module = getattr(inspect.unwrap(handler), "__module__", None) or type(handler).__module__
+        if module.startswith("moto.") and not getattr(handler, "enabled", True):
+            continue  # moto puts one into every client, and switches it on when it mocks
         if module.partition(".")[0] not in _OWN:
             raise ValueError(
                 f"the client has an event handler of {module}, which no request of ours would pass by"

@@ -64,7 +64,9 @@ class Asked:
         """The document of an answer that must have one. An `<Error>` in it counts, whatever the status: complete and
         copy answer 200 before they are through (CompleteMultipartUpload, CopyObject)."""
         try:
-            root = document.read(answer.body, name, "Error")
+            root = document.read(
+                answer.body, name, "Error", name.replace("Result", "Response")
+            )  # the last one is moto's
         except NotUnderstoodError as exc:
             raise self.lost(answer, f"the answer cannot be understood: {exc}") from exc
         if root.name == "Error":
@@ -259,11 +261,14 @@ def _length(answer: Answer) -> int:
     return int(text) if text.isascii() and text.isdigit() else -1
 
 
-def versioning_of(asked: Asked, answer: Answer) -> Versioning:
-    text = asked.root(answer, "VersioningConfiguration").get("Status")
-    if text not in ("Enabled", "Suspended", "", None):
-        raise asked.lost(answer, f"versioning is said to be {text!r}")
-    return "enabled" if text == "Enabled" else "suspended" if text == "Suspended" else "never"
+def versioning_of(answer: Answer) -> Versioning:
+    """Unknown if the answer cannot be understood: nothing depends on it."""
+    try:
+        text = document.read(answer.body, "VersioningConfiguration").get("Status")
+    except NotUnderstoodError:
+        return "unknown"
+    known: dict[str | None, Versioning] = {"Enabled": "enabled", "Suspended": "suspended", "": "never", None: "never"}
+    return known.get(text, "unknown")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from storage_guard.driver import (
     PartSlot,
     Prefix,
     Refused,
+    Unguarded,
     Unsupported,
     Upload,
     Vouch,
@@ -174,6 +175,7 @@ class S3Driver:
 
     def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
         self._check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
+        self._check_guarded(key)
         request = asking.put(key, meta, self._standing)
         asking.check(request, self._limits.max_key_bytes)  # before the body is read
         asked, answer, found = self._sent(request, body)
@@ -182,6 +184,7 @@ class S3Driver:
 
     def copy_new(self, source: ObjectRef, key: str, meta: WriteMeta, /) -> ObjectInfo:
         """The source is looked at first, for its size, and pinned as it was seen."""
+        self._check_guarded(key)
         self._check_source(source)
         asking.check(asking.copy(source, key, meta, self._standing), self._limits.max_key_bytes)
         found = self._look.source(source)
@@ -222,6 +225,7 @@ class S3Driver:
 
     def begin(self, key: str, meta: WriteMeta, /) -> str:
         """No condition here: S3 looks when the upload is finished."""
+        self._check_guarded(key)
         while True:
             sums = self._known.sums
             asked, answer = self._look.exchange(asking.begin(key, meta, self._standing, sums))
@@ -263,6 +267,7 @@ class S3Driver:
 
     def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
         """`meta` went out with `begin`. The etags are the service's to check."""
+        self._check_guarded(key)
         check_part_list(parts, self._limits)
         whole = None
         if self._known.sums == "crc64nvme":
@@ -368,6 +373,11 @@ class S3Driver:
                 break
         asked.check(answer)
         return asked, answer, found
+
+    def _check_guarded(self, key: str) -> None:
+        missing = MISSING.get(self._sender.address.of.kind)
+        if missing:
+            raise Unguarded(f"{key!r} cannot be created at {self._location.url()}: {missing}")
 
     def _check_source(self, source: ObjectRef) -> None:
         there = source.location

@@ -58,7 +58,7 @@ class Looker:
         if fault_of_refusal(answer) in _SILENT:
             return "unknown", server
         asked.check(answer)
-        return answers.versioning_of(asked, answer), server
+        return answers.versioning_of(answer), server
 
     def head(
         self, key: str, bucket: str | None = None, version_id: str | None = None, *, with_tags: bool = False

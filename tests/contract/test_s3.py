@@ -18,7 +18,7 @@ from storage_guard.testing.server.credentials import Credential, Credentials
 from storage_guard.testing.server.s3 import S3Dialect
 from storage_guard.testing.server.s3_service import Limits
 from storage_guard.testing.server.s3_switches import Switches
-from storage_guard_s3 import LIMITS, S3Driver, open_url
+from storage_guard_s3 import LIMITS, S3Driver
 
 KEY_ID, SECRET, REGION, BUCKET = "AKIAcontract", "secret-of-the-contract", "eu-central-1", "contract"
 
@@ -46,15 +46,12 @@ def serving(switches: Switches | None = None) -> S3Dialect:
     )
 
 
+# A session reads a megabyte of AWS's models for its first client.
+SESSION: Any = boto3.session.Session(KEY_ID, SECRET, region_name=REGION)
+
+
 def opened(server: Server) -> Driver:
-    return open_url(
-        f"s3://{BUCKET}",
-        endpoint_url=server.url,
-        region=REGION,
-        access_key_id=KEY_ID,
-        secret_access_key=SECRET,
-        limits=SMALL,
-    )[0]
+    return S3Driver(SESSION.client("s3", endpoint_url=server.url), BUCKET, limits=SMALL)
 
 
 @pytest.fixture
@@ -74,7 +71,7 @@ class TestPathStyle(DriverContract):
 
 
 class TestVirtualHosted(DriverContract):
-    """The bucket in the host's name, through a forward proxy, over a client of the user's."""
+    """The bucket in the host's name, through a forward proxy."""
 
     departures = SPOILT
     listed_keys = 1100  # more than a page
@@ -82,16 +79,8 @@ class TestVirtualHosted(DriverContract):
     @pytest.fixture
     def make_driver(self, server: Server) -> Callable[[], Driver]:
         def make() -> Driver:
-            session: Any = boto3.session.Session()
-            client = session.client(
-                "s3",
-                region_name=REGION,
-                use_ssl=False,
-                aws_access_key_id=KEY_ID,
-                aws_secret_access_key=SECRET,
-                config=Config(proxies={"http": server.url}),
-            )
-            return S3Driver(client, BUCKET, limits=SMALL)
+            config = Config(proxies={"http": server.url})
+            return S3Driver(SESSION.client("s3", use_ssl=False, config=config), BUCKET, limits=SMALL)
 
         return make
 
