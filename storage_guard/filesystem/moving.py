@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import stat
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any, TypeVar, cast
 from fsspec.callbacks import Callback
 from fsspec.spec import AbstractFileSystem
 
-from storage_guard import NotWritten, OutcomeUnknown, Receipt, StorageGuardError, Store, Unsupported
+from storage_guard import OutcomeUnknown, Receipt, StorageGuardError, Store, Unsupported
 
 SIDE_BY_SIDE = 16  # as many as a Store begins with by itself
 
@@ -20,6 +21,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 _CACHES = "fsspec.implementations.cached"
 _NOTED = 20
+_WINDOW_BYTES = 4 * 1024 * 1024
 
 
 class Pairs:
@@ -74,7 +76,7 @@ def side_by_side(call: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[tupl
 def create_all(items: Iterable[tuple[Store, str, Any]], told: Callable[[int], None], **options: Any) -> None:
     """Create them all, whatever becomes of the others; then raise the first error, the others are its notes.
 
-    An outcome that is unknown comes before all others, as it has a ticket. `told(number)`: that item is done.
+    An outcome that is unknown comes before all others, as it has a ticket. `told(number)`: that item is there.
     """
     stores: dict[int, tuple[Store, dict[str, list[tuple[int, Any]]]]] = {}
     for number, (store, key, data) in enumerate(items):
@@ -85,10 +87,31 @@ def create_all(items: Iterable[tuple[Store, str, Any]], told: Callable[[int], No
         pairs = ((key, data) for key, same in keys.items() for _, data in same)
         for result in store.create_many(pairs, **options):
             results.append(result)
-            left = numbers.get(result.key or "")
-            if left:
-                told(left.pop())
+            if isinstance(result, Receipt):
+                told(numbers[result.key].pop())
     raise_first(results)
+
+
+def local_files(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, int]]:
+    """Without folders, with their sizes in bytes. Raises FileNotFoundError."""
+    for source, target in pairs:
+        found = os.stat(source)
+        if not stat.S_ISDIR(found.st_mode):
+            yield source, target, found.st_size
+
+
+def windows(path: Any) -> Iterator[bytes]:
+    """What a local file holds, piece by piece."""
+    with open(path, "rb") as file:
+        while piece := file.read(_WINDOW_BYTES):
+            yield piece
+
+
+def told_of(pieces: Iterable[bytes], callback: Callback) -> Iterator[bytes]:
+    """The same pieces, and the callback hears of each that was taken."""
+    for each in pieces:
+        yield each
+        callback.relative_update(len(each))
 
 
 def raise_first(results: list[Receipt | StorageGuardError]) -> None:
@@ -105,8 +128,6 @@ def raise_first(results: list[Receipt | StorageGuardError]) -> None:
         first.add_note(f"{type(each).__name__}: {each}{ticket}")
     if len(errors) > _NOTED:
         first.add_note(f"and {len(errors) - _NOTED} more")
-    if type(first) is NotWritten and isinstance(first.__cause__, FileNotFoundError):
-        raise first.__cause__  # a local file that is not there
     raise first
 
 

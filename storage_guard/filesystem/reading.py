@@ -149,7 +149,7 @@ class ReadingFileSystem(AbstractFileSystem):
             raise TypeError(f"a binary file has no use for {', '.join(how)}")
         if compression is not None:
             raw = compr[compression](raw, mode="r")
-        how.setdefault("encoding", "utf-8")
+        how["encoding"] = how.get("encoding") or "utf-8"
         return io.TextIOWrapper(raw, **how) if text else raw
 
     @contextmanager
@@ -176,10 +176,10 @@ class ReadingFileSystem(AbstractFileSystem):
         """One object's bytes, or those of many, side by side, by their paths."""
         if on_error not in ("raise", "omit", "return"):
             raise ValueError(f'on_error must be "raise", "omit" or "return", got {on_error!r}')
-        paths = self.expand_path(path, recursive=recursive)
+        paths = self.expand_path(path, recursive=False)
         if recursive:
-            paths = [each for each in paths if not self.isdir(each)]
-        if not isinstance(path, list) and paths == [self._strip_protocol(path)]:
+            paths = sorted({name for each in paths for name in self.find(each)})
+        if not recursive and not isinstance(path, list) and paths == [self._strip_protocol(path)]:
             return self.cat_file(paths[0])
         found: dict[str, bytes | Exception] = {}
         for name, data in moving.side_by_side(self.cat_file, paths):

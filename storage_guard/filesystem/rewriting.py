@@ -7,7 +7,7 @@ the same time the last wins; a process that is killed in between leaves nothing 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec.utils import glob_translate
@@ -25,23 +25,27 @@ _PUT_BACK_BYTES = 4 * 1024 * 1024
 
 
 class Patterns:
-    """Which paths may be replaced. A pattern without a slash is for the last segment, any other for the whole path,
-    where `*` stays within a segment and `**` does not, as in `glob`."""
+    """Which paths may be replaced. A pattern without a slash is for the last segment, any other for the whole path (or
+    URL: `strip` makes a path of it), where `*` stays within a segment and `**` does not, as in `glob`."""
 
-    def __init__(self, patterns: Iterable[str]) -> None:
+    def __init__(self, patterns: Iterable[str], strip: Callable[[str], str]) -> None:
         if isinstance(patterns, str):
             raise TypeError(f"overwrite_ok is a list of patterns, not {patterns!r}")
         self._names: list[re.Pattern[str]] = []
         self._paths: list[re.Pattern[str]] = []
         for each in patterns:
-            (self._paths if "/" in each else self._names).append(re.compile(glob_translate(each)))
+            if "/" not in each:
+                self._names.append(re.compile(glob_translate(each)))
+            else:
+                whole = each if each.startswith("**") else strip(each)
+                self._paths.append(re.compile(glob_translate(whole.lstrip("/"))))
 
     def __bool__(self) -> bool:
         return bool(self._names or self._paths)
 
     def match(self, path: str) -> bool:
-        name = path.rpartition("/")[2]
-        return any(each.match(name) for each in self._names) or any(each.match(path) for each in self._paths)
+        name, whole = path.rpartition("/")[2], path.lstrip("/")
+        return any(each.match(name) for each in self._names) or any(each.match(whole) for each in self._paths)
 
 
 def replace(store: Store, key: str, data: bytes, **options: Any) -> Receipt:

@@ -55,7 +55,7 @@ class GuardFileSystem(ReadingFileSystem):
     ) -> None:
         modes.check_if_exists(if_exists)
         self._if_exists: modes.IfExists = if_exists
-        self._rewritable = rewriting.Patterns(overwrite_ok)
+        self._rewritable = rewriting.Patterns(overwrite_ok, self._strip_protocol)
         self._immutable = immutable
         if immutable and self._rewritable:
             raise ValueError("immutable=True and overwrite_ok contradict each other")
@@ -147,16 +147,12 @@ class GuardFileSystem(ReadingFileSystem):
     def pipe_file(self, path: str, value: Any, mode: str | None = None, **how: Any) -> None:
         """One object from a buffer. `how`: what `Store.create` takes. mode="overwrite" is for `overwrite_ok` only."""
         path = self._strip_protocol(path)
-        replaces = modes.may_replace(path, mode, rewritable=self._rewritable.match(path))
-        if self._intrans:
-            with self.open(path, "wb" if replaces else "xb", **how) as file:
-                file.write(value)
+        replaces = self._replaces(path, mode, how)
+        if replaces or self._intrans:
+            with memoryview(value) as view:
+                self._write(path, [view], how, replaces=replaces)
             return
         store, key = self.places.file_at(path)
-        if replaces:
-            with memoryview(value) as view:
-                rewriting.replace(store, key, bytes(view), **how)
-            return
         how.setdefault("if_exists", self._if_exists)
         store.create(key, value, **how)
 
@@ -178,12 +174,10 @@ class GuardFileSystem(ReadingFileSystem):
         rpath = self._strip_protocol(rpath)
         if os.path.isdir(lpath):
             return
-        size = os.path.getsize(lpath)
-        callback.set_size(size)
-        replaces = modes.may_replace(rpath, mode, rewritable=self._rewritable.match(rpath))
+        callback.set_size(os.path.getsize(lpath))
+        replaces = self._replaces(rpath, mode, how)
         if replaces or self._intrans:
-            self.pipe_file(rpath, Path(lpath).read_bytes(), mode, **how)
-            callback.absolute_update(size)
+            self._write(rpath, moving.told_of(moving.windows(lpath), callback), how, replaces=replaces)
             return
         store, key = self.places.file_at(rpath)
         how.setdefault("if_exists", self._if_exists)
@@ -203,21 +197,24 @@ class GuardFileSystem(ReadingFileSystem):
         moving.refuse_write_through_cache(lpath if modes.is_list(lpath) else [])
         pairs = moving.Pairs(self)
         AbstractFileSystem.put(pairs.as_filesystem(), lpath, rpath, recursive=recursive, maxdepth=maxdepth)
-        files = [(source, self._strip_protocol(target)) for source, target in pairs.found if not os.path.isdir(source)]
+        files = list(moving.local_files(pairs.found))
         callback.set_size(len(files))
         if len(files) == 1:
-            with callback.branched(*files[0]) as child:
-                self.put_file(*files[0], callback=child, mode=mode, **how)
+            source, target, _ = files[0]
+            with callback.branched(source, target) as child:
+                self.put_file(source, target, callback=child, mode=mode, **how)
             callback.relative_update()
             return
 
         def told(number: int) -> None:
-            with callback.branched(*files[number]) as child:
-                child.set_size(os.path.getsize(files[number][0]))
-                child.absolute_update(child.size or 0)
+            source, target, size_bytes = files[number]
+            with callback.branched(source, target) as child:
+                child.set_size(size_bytes)
+                child.absolute_update(size_bytes)
             callback.relative_update()
 
-        self._write_all([(target, Path(source)) for source, target in files], mode, told, how)
+        items = [(self._strip_protocol(target), Path(source)) for source, target, _ in files]
+        self._write_all(items, mode, told, how)
 
     def _write_all(
         self, items: list[tuple[str, Any]], mode: str | None, told: Callable[[int], None], how: dict[str, Any]
@@ -225,14 +222,25 @@ class GuardFileSystem(ReadingFileSystem):
         created: list[tuple[Store, str, Any]] = []
         numbers: list[int] = []
         for number, (path, data) in enumerate(items):
-            if self._intrans or modes.may_replace(path, mode, rewritable=self._rewritable.match(path)):
-                self.pipe_file(path, data.read_bytes() if isinstance(data, Path) else data, mode, **how)
+            replaces = self._replaces(path, mode, how)
+            if replaces or self._intrans:
+                self._write(path, moving.windows(data) if isinstance(data, Path) else [data], how, replaces=replaces)
                 told(number)
             else:
                 created.append((*self.places.file_at(path), data))
                 numbers.append(number)
         how.setdefault("if_exists", self._if_exists)
         moving.create_all(created, lambda at: told(numbers[at]), **how)
+
+    def _replaces(self, path: str, mode: str | None, how: dict[str, Any]) -> bool:
+        rewritable = "if_exists" not in how and self._rewritable.match(path)
+        return modes.may_replace(path, mode, rewritable=rewritable)
+
+    def _write(self, path: str, pieces: Iterable[Any], how: dict[str, Any], *, replaces: bool) -> None:
+        """What a file does that a single call does not: wait for the end of a transaction, or replace."""
+        with self.open(path, "wb" if replaces else "xb", **how) as file:
+            for each in pieces:
+                file.write(each)
 
     # Copies and moves
 

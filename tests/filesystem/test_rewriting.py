@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from filesystem.worlds import World
 from storage_guard import NotWritten, Store, Unsupported
-from storage_guard.filesystem import GuardStore
+from storage_guard.filesystem import GuardFile, GuardOSS, GuardStore
 from storage_guard.filesystem.rewriting import Patterns, replace
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import REFUSED, faulty
+
+
+def stripping(kind: Any) -> Callable[[str], str]:
+    return cast("Callable[[str], str]", kind._strip_protocol)
 
 
 @pytest.mark.parametrize(
@@ -27,15 +31,25 @@ from storage_guard.testing import REFUSED, faulty
         ("b/**/*.json", "b/c/d/zarr.json", True),
         (".z*", "b/.zattrs", True),
         (".z*", "b/.zattrs/c", False),
+        ("guardoss://b/x/*", "b/x/k", True),
+        ("guardoss://b/x/*", "c/x/k", False),
+        ("**/x/*", "b/c/x/k", True),
     ],
 )
 def test_a_pattern_is_for_a_name_or_for_a_whole_path(pattern: str, path: str, *, matches: bool) -> None:
-    assert Patterns([pattern]).match(path) is matches
+    assert Patterns([pattern], stripping(GuardOSS)).match(path) is matches
+
+
+def test_a_pattern_of_the_disk_may_be_a_path_or_a_url() -> None:
+    for pattern in ("/data/*.zarr/zarr.json", "guardfile:///data/*.zarr/zarr.json"):
+        patterns = Patterns([pattern], stripping(GuardFile))
+        assert patterns.match("guardfile:/data/x.zarr/zarr.json")
+        assert not patterns.match("guardfile:/other/x.zarr/zarr.json")
 
 
 def test_one_pattern_by_itself_is_a_mistake() -> None:
     with pytest.raises(TypeError, match="list of patterns"):
-        Patterns("*.json")
+        Patterns("*.json", str)
 
 
 def test_what_is_named_is_replaced_and_nothing_else(world: World, tmp_path: Any) -> None:
@@ -56,6 +70,7 @@ def test_what_is_named_is_replaced_and_nothing_else(world: World, tmp_path: Any)
         lambda: fs.pipe(path, b"other", mode="create"),
         lambda: fs.open(path, "xb"),
         lambda: fs.cp(world.path("data"), path),
+        lambda: fs.pipe(path, b"other", if_exists="error"),
     ]
     for write in writes:
         with pytest.raises(FileExistsError):
