@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from faults.oss_world import HASTY_S, KINDS, Kind, Landing, World
 from storage_guard.driver import Driver
-from storage_guard.testing import Mix
+from storage_guard.testing import Mix, SubmittingDriver
 from storage_guard.testing.histories import Act, History, LeftUpload, Played, Violation, check, draw, play, show
 from storage_guard.testing.histories.history import NEVER
 from storage_guard.testing.server import Action, Asked, Hold, refused
@@ -134,13 +134,22 @@ def usual(world: World, read_timeout_s: float) -> Driver:
     return world.driver(read_timeout_s=read_timeout_s)
 
 
+def carried(driver: Driver, seed: int) -> Driver:
+    """In every other history puts go through the loop."""
+    return SubmittingDriver(driver) if seed % 2 else driver
+
+
 def played(world: World, weather: Weather, seed: int, make_driver: MakeDriver, mix: Mix, *, freely: bool) -> Played:
     rate, before = weather.begin(seed), sum(weather.struck.values())
     first = len(world.ledger.landings)
     read_timeout_s = HASTY_S if rate else 60.0
     script = draw(seed, mix, world.patient.limits.min_part_bytes)
     found = play(
-        script, lambda: make_driver(world, read_timeout_s), fresh_listings=True, freely=freely, calm=weather.calm
+        script,
+        lambda: carried(make_driver(world, read_timeout_s), seed),
+        fresh_listings=True,
+        freely=freely,
+        calm=weather.calm,
     )
     # Whoever is hasty may lose an answer that was only slow.
     faults = sum(weather.struck.values()) - before + (rate > 0)

@@ -10,6 +10,7 @@ import pytest
 
 from faults.oss_relay import Cut, Direction, Relay, relayed
 from storage_guard.driver import Lost, ObjectInfo
+from storage_guard.testing import SubmittingDriver
 from storage_guard_oss import OSSDriver
 from unit.oss_served import Served, begun, fresh, put, served
 
@@ -26,8 +27,13 @@ def _put(size_bytes: int, driver: OSSDriver, key: str) -> Callable[[], ObjectInf
     return lambda: put(driver, key, bytes(size_bytes))
 
 
+def _submit(size_bytes: int, driver: OSSDriver, key: str) -> Callable[[], ObjectInfo]:
+    return lambda: put(SubmittingDriver(driver), key, bytes(size_bytes))
+
+
 WAYS: dict[str, Callable[[OSSDriver, str], Callable[[], ObjectInfo]]] = {
     **{f"put {size_bytes}": functools.partial(_put, size_bytes) for size_bytes in SIZES_BYTES},
+    **{f"submit {size_bytes}": functools.partial(_submit, size_bytes) for size_bytes in SIZES_BYTES[:2]},
     "finish": _finish,
 }
 
@@ -38,6 +44,7 @@ class Way:
     def __init__(self, world: Served, relay: Relay, name: str) -> None:
         self._world, self._relay = world, relay
         self._make = WAYS[name]
+        self._submits = name.startswith("submit")
         self._direct = world.driver()
         self._driver = world.driver(endpoint=relay.url)
         self._number = 0
@@ -51,10 +58,17 @@ class Way:
         key = f"k{self._number:06}"
         create = self._make(self._driver, key)
         if used:
-            assert self._driver.head("nothing") is None
+            self._use()
         else:
             self._driver.close()
         return key, create
+
+    def _use(self) -> None:
+        """Make a connection, of those that the create will go over."""
+        if self._submits:
+            put(SubmittingDriver(self._driver), f"before/{self._number}", b"")
+        else:
+            assert self._driver.head("nothing") is None
 
     def sizes(self) -> dict[Direction, int]:
         """Of a request with its head, and of its answer."""

@@ -85,7 +85,7 @@ def fresh(options: ObjectOptions | None = None) -> WriteMeta:
     return WriteMeta(secrets.token_hex(16), options or ObjectOptions())
 
 
-def put(driver: OSSDriver, key: str, data: bytes = b"something", meta: WriteMeta | None = None) -> ObjectInfo:
+def put(driver: Driver, key: str, data: bytes = b"something", meta: WriteMeta | None = None) -> ObjectInfo:
     return driver.put_new(key, BytesBody(data), meta or fresh())
 
 
