@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from storage_guard.driver import Body, ObjectInfo, ObjectOptions, Part, PartSlot, WriteMeta
+from storage_guard.driver import Body, Driver, ObjectInfo, ObjectOptions, Part, PartSlot, WriteMeta
 from storage_guard.testing import BytesBody
 from storage_guard.testing.server import Answer, Asked, Cue, Cues, Server, altered, running
 from storage_guard.testing.server.buckets import Buckets
