@@ -273,6 +273,15 @@ def test_where_ids_are_lost_a_doubt_stays_a_doubt() -> None:
     assert store.read("ours") == b"x"
 
 
+def test_a_callers_id_that_would_be_lost_is_refused_before_anything_is_written() -> None:
+    driver = BadStore(Switches(loses_ids=True))
+    with pytest.raises(Unsupported, match="write_id"):
+        store_of(driver).create("named", b"x", write_id="job")
+    with pytest.raises(Unsupported, match="write_id"):
+        store_of(driver).open("named", "xb", write_id="job")
+    assert cleaned_up(driver)
+
+
 # What cannot be told
 
 

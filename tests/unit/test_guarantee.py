@@ -16,7 +16,7 @@ from faults.bad_stores import BadStore, Switches
 from storage_guard import GuaranteeMissing, GuaranteeWarning, Store, open_store
 from storage_guard.access import Access
 from storage_guard.clock import SystemClock
-from storage_guard.driver import Driver, WriteMeta
+from storage_guard.driver import Conflict, Driver, WriteMeta
 from storage_guard.guarantee.examining import AGE_S, Examiner, library
 from storage_guard.guarantee.findings import OPERATIONS, Finding, Operation
 from storage_guard.guarantee.marker import Marker, Place, understood, written
@@ -98,7 +98,9 @@ def test_puts_come_first_because_others_are_raced_against_them() -> None:
     asked = examiner(driver)
     found = asked.finding("copy", driver.can)
     assert found.holds, "copies hold by themselves"
-    assert not asked.finding("put", driver.can).holds
+    put = asked.known("put", driver.can)
+    assert put is not None
+    assert not put.holds
 
 
 def test_a_pickled_store_knows_what_was_found() -> None:
@@ -379,6 +381,31 @@ def test_a_driver_of_one_connection_is_probed_and_says_so() -> None:
     assert asked.finding("put", driver.can).verdict == "probed"
     assert asked.finding("finish", driver.can).verdict == "probed"
     assert time.monotonic() - began_s < 5
+
+
+def test_races_that_nobody_wins_decide_nothing() -> None:
+    class Colliding(BadStore):
+        """Writes that meet are all turned away, as a service may do."""
+
+        flying = 0
+        room = threading.Lock()
+
+        def put_new(self, key: str, body: Any, *rest: Any) -> Any:
+            with self.room:
+                self.flying += 1
+            held = BytesBody(b"".join(bytes(window) for window in body.windows()))
+            met = self.flying > 1
+            threading.Event().wait(0.01)
+            with self.room:
+                self.flying -= 1
+            if met:
+                raise Conflict("conflicting requests", restart=False)
+            return super().put_new(key, held, *rest)
+
+    driver = Colliding()
+    found = examiner(driver).finding("put", driver.can)
+    assert found.verdict == "undecided"
+    assert "of 2 races were decided" in found.reason
 
 
 def test_without_a_race_it_is_probed() -> None:
