@@ -248,7 +248,7 @@ def test_boto3_uploads(way: Way) -> None:
         assert (done["ChecksumCRC64NVME"], done["ChecksumType"]) == (told(SUMS["CRC64NVME"](whole)), "FULL_OBJECT")
         assert done["ETag"].endswith('-3"')
         with refused(404, "NoSuchUpload"):
-            client.complete_multipart_upload(**finish, MultipartUpload={"Parts": parts})
+            client.complete_multipart_upload(**finish, MultipartUpload={"Parts": parts[:2]})
         got = client.get_object(**named, ChecksumMode="ENABLED")
         assert (body(got) == whole, got["Metadata"]) == (True, {"guardid": "w"})
     begun_ids = [

@@ -244,9 +244,9 @@ def test_a_removal_on_the_way_is_a_conflict_unless_that_is_off(write: Write) -> 
 
 
 def test_a_complete_that_comes_again() -> None:
-    cases: list[tuple[Literal["unknown", "done", "judged"], int, str]] = [
-        ("unknown", 404, "NoSuchUpload"),
+    cases: list[tuple[Literal["done", "unknown", "judged"], int, str]] = [
         ("done", 200, ""),
+        ("unknown", 404, "NoSuchUpload"),
         ("judged", 412, "PreconditionFailed"),
     ]
     for replayed, status, code in cases:
@@ -260,6 +260,27 @@ def test_a_complete_that_comes_again() -> None:
             # A replay is not another write, even if the object is gone.
             wire("DELETE", "/bkt/k")
             assert (send().status, wire.get("k")) == (200 if replayed == "done" else 404, None)
+
+
+def test_a_complete_that_comes_again_with_other_parts_is_of_nothing() -> None:
+    with served() as (wire, _):
+        path, document = wire.begin("k", b"data")
+        wire("PUT", "/bkt/k", {}, b"rival")
+        assert wire("POST", path, NEW, document).status == 412
+        wire("PUT", f"{path}&partNumber=2", {}, b"more")
+        assert wire("POST", path, {}, document).status == 200
+        assert wire("POST", path, {}, document.replace(b"<PartNumber>1<", b"<PartNumber>2<")).code == "NoSuchUpload"
+        assert wire("POST", path.replace("/k?", "/other?"), {}, document).code == "NoSuchUpload"
+
+
+@pytest.mark.parametrize(("late_abort", "status"), [("unknown", 404), ("accepted", 204)])
+def test_an_abort_that_comes_too_late(late_abort: Any, status: int) -> None:
+    with served(Switches(late_abort=late_abort)) as (wire, _):
+        path, document = wire.begin("k", b"data")
+        assert wire("POST", path, NEW, document).status == 200
+        assert wire("DELETE", path).status == status
+        assert wire("DELETE", path.replace("/k?", "/other?")).status == 404
+        assert (wire("GET", path).code, wire.get("k")) == ("NoSuchUpload", b"data")
 
 
 def test_what_comes_early_stands_in_a_200() -> None:
@@ -364,7 +385,8 @@ def test_switches_are_read_from_words() -> None:
         "window_s": "0.5",
         "conflicts": "no",
         "early": "yes",
-        "replayed": "done",
+        "replayed": "judged",
+        "late_abort": "accepted",
         "checksums": "unknown",
         "part_checksums": "required",
         "unsigned_payload": "no",
@@ -378,7 +400,8 @@ def test_switches_are_read_from_words() -> None:
         window_s=0.5,
         conflicts=False,
         early=True,
-        replayed="done",
+        replayed="judged",
+        late_abort="accepted",
         checksums="unknown",
         part_checksums="required",
         unsigned_payload=False,

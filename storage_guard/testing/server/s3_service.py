@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 from itertools import count
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from storage_guard.testing.server.blobs import Content
@@ -71,15 +72,24 @@ class Limits:
     skew_s: int = 900
 
 
+class Finished(NamedTuple):
+    """A complete that succeeded: where, of which parts (its document), and what it was answered."""
+
+    bucket: str
+    key: str
+    parts: bytes
+    answer: Answer
+
+
 class Service:
-    """`finished`: what was answered to the completes that succeeded, by upload id, with their keys."""
+    """`finished`: the completes that succeeded, by upload id."""
 
     def __init__(self, state: Buckets, limits: Limits, switches: Switches, region: str) -> None:
         self.state = state
         self.limits = limits
         self.switches = switches
         self.region = region
-        self.finished: dict[str, tuple[str, str, Answer]] = {}
+        self.finished: dict[str, Finished] = {}
         self._requests = count(1)
 
     @property

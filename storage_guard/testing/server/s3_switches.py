@@ -24,8 +24,11 @@ class Switches:
     `window_s`: how long a raced write takes between the two. Most come in one piece, and would not race otherwise.
         Only in a server whose cues are made by `windows`.
     `conflicts`: whether a removal while a conditional write was on its way is a 409 ConditionalRequestConflict.
-    `replayed`: a complete that had succeeded comes again. "unknown": 404 NoSuchUpload. "done": 200, as before, whatever
-        has become of the object. "judged": the condition first, which refuses it with 412.
+    `replayed`: a complete that had succeeded comes again. "done": 200, as before, whatever has become of the object, if
+        it names the same parts (github.com/adobe/S3Mock/issues/2586). "unknown": 404 NoSuchUpload. "judged": the
+        condition first, which refuses it with 412.
+    `late_abort`: an abort of an upload that had been completed. "unknown": 404 NoSuchUpload. "accepted": 204, which AWS
+        is said to answer for some hours (github.com/minio/minio/issues/2250).
     `early`: a complete, and a copy, are answered 200 before they are done, so that what refuses them stands in a 200,
         behind the blanks that kept the connection alive.
     `checksums`: x-amz-checksum-*. "known". "unknown": neither looked at nor told. "invalid": refused with 400
@@ -42,7 +45,8 @@ class Switches:
     copy: Keeping = "kept"
     window_s: float = 0.05
     conflicts: bool = True
-    replayed: Literal["unknown", "done", "judged"] = "unknown"
+    replayed: Literal["done", "unknown", "judged"] = "done"
+    late_abort: Literal["unknown", "accepted"] = "unknown"
     early: bool = False
     checksums: Literal["known", "unknown", "invalid", "unsupported"] = "known"
     part_checksums: Literal["optional", "required"] = "optional"

@@ -33,6 +33,7 @@ from storage_guard.testing.server.s3_objects import XMLNS, location_of, read_doc
 from storage_guard.testing.server.s3_requests import Call
 from storage_guard.testing.server.s3_service import (
     OWNER_ID,
+    Finished,
     Service,
     attributes_of,
     bound,
@@ -117,12 +118,12 @@ def finish(service: Service, call: Call, body: bytes, guard: Guard) -> Answer:
     bucket = service.state[call.bucket]
     key = key_of(call)
     upload_id = call.params["uploadId"]
-    replayed = service.finished.get(upload_id)
-    if replayed is not None and replayed[:2] == (call.bucket, key):
+    before = _finished(service, call)
+    if before is not None:
         if service.switches.replayed == "judged":
             guard.require(bucket)
-        if service.switches.replayed == "done":
-            return service.answer(200, _without_ids(replayed[2]), _bytes_of(replayed[2]))
+        if service.switches.replayed == "done" and before.parts == body:
+            return service.answer(200, _without_ids(before.answer), _bytes_of(before.answer))
     upload = bucket.upload(key, upload_id)
     named = _named(body)
     chosen = [(each.number, each.etag) for each in named]
@@ -147,9 +148,15 @@ def finish(service: Service, call: Call, body: bytes, guard: Guard) -> Answer:
     text = f"<CompleteMultipartUploadResult{XMLNS}>{''.join(fields)}</CompleteMultipartUploadResult>"
     del told["ETag"]  # the head may have gone out before it was known: the body tells it
     answer = service.answer(200, told, document(text))
-    service.finished[upload_id] = (call.bucket, key, answer)
+    service.finished[upload_id] = Finished(call.bucket, key, body, answer)
     guard.tell()
     return answer
+
+
+def _finished(service: Service, call: Call) -> Finished | None:
+    """What became of this upload, if it was completed."""
+    before = service.finished.get(call.params["uploadId"])
+    return before if before is not None and (before.bucket, before.key) == (call.bucket, call.key) else None
 
 
 def _without_ids(answer: Answer) -> dict[str, str]:
@@ -220,7 +227,9 @@ def _check_whole(service: Service, call: Call, parts: Sequence[Part], wish: Want
 
 
 def abort(service: Service, call: Call, _: bytes) -> Answer:
-    service.state[call.bucket].abort(key_of(call), call.params["uploadId"])
+    bucket = service.state[call.bucket]
+    if service.switches.late_abort != "accepted" or _finished(service, call) is None:
+        bucket.abort(key_of(call), call.params["uploadId"])
     return service.answer(204)
 
 
