@@ -33,7 +33,7 @@ from storage_guard.model import (
     WriteMeta,
 )
 from storage_guard.partlist import check_part_list
-from storage_guard.replies import Outcome, Reply
+from storage_guard.replies import Outcome, Reply, outcome_of
 from storage_guard.signals import (
     Absent,
     Broken,
@@ -96,6 +96,7 @@ __all__ = [
     "Why",
     "WriteMeta",
     "check_part_list",
+    "outcome_of",
     "submits",
 ]
 

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import NoReturn
 
 from storage_guard.model import ObjectInfo
-from storage_guard.signals import Busy
+from storage_guard.signals import Busy, Signal
 
 Outcome = Callable[[], ObjectInfo]
 """Called once, by whoever wants to know: returns what `put_new` would return, or raises what it would raise."""
+
+
+def outcome_of(put: Callable[[], ObjectInfo]) -> Outcome:
+    """Does it now: what came of it, for whoever asks later."""
+    try:
+        info = put()
+    except Signal as exc:
+        return partial(_raise, exc)
+    return lambda: info
+
+
+def _raise(signal: Signal) -> NoReturn:
+    raise signal
 
 
 def _not_sent() -> ObjectInfo:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from storage_guard.driver import Driver, Limits
-from storage_guard_s3.driver import LIMITS, S3Driver
+from storage_guard_s3.driver import S3Driver
+from storage_guard_s3.limits import LIMITS
 from storage_guard_s3.opening import Account, place_of, split_url
 
 __all__ = ["LIMITS", "S3Driver", "open_url"]

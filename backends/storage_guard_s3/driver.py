@@ -23,49 +23,29 @@ from storage_guard.driver import (
     PartSlot,
     Prefix,
     Refused,
+    Reply,
     Unguarded,
     Unsupported,
     Upload,
     Vouch,
     WriteMeta,
     check_part_list,
+    outcome_of,
 )
 from storage_guard_s3 import answers, asking
 from storage_guard_s3.adopting import adopted
 from storage_guard_s3.answers import Asked
 from storage_guard_s3.failures import fault_of, objection_of
 from storage_guard_s3.hosts import DOCUMENTED, MISSING, is_r2
+from storage_guard_s3.limits import LIMITS, R2_LIMITS
 from storage_guard_s3.looking import Looker
 from storage_guard_s3.message import Answer, Request
 from storage_guard_s3.opening import Place
 from storage_guard_s3.options import Standing
-from storage_guard_s3.sums import Digest, wrong_size
+from storage_guard_s3.sums import Digest, Held, wrong_size
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-
-_MIB, _GIB, _TIB = 1024**2, 1024**3, 1024**4
-
-# docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-LIMITS = Limits(
-    max_put_bytes=5 * _GIB,
-    min_part_bytes=5 * _MIB,
-    max_part_bytes=5 * _GIB,
-    max_parts=10_000,
-    max_object_bytes=10_000 * 5 * _GIB,
-    max_key_bytes=1023,
-)
-
-# developers.cloudflare.com/r2/platform/limits
-R2_LIMITS = Limits(
-    max_put_bytes=5 * _GIB - 5 * _MIB,
-    min_part_bytes=5 * _MIB,
-    max_part_bytes=5 * _GIB - 5 * _MIB,
-    max_parts=10_000,
-    max_object_bytes=5 * _TIB - 5 * _GIB,
-    max_key_bytes=1023,
-    equal_parts=True,
-)
 
 _PRESIGNED_S = 7 * 24 * 3600
 _KNOWN_UPLOADS = 1024
@@ -181,6 +161,28 @@ class S3Driver:
         asked, answer, found = self._sent(request, body)
         self._known.saw(answer.headers)
         return answers.put(asked, answer, key, meta, size_bytes=body.size_bytes, found=found)
+
+    def submit_new(self, key: str, data: bytes, meta: WriteMeta, reply: Reply, /) -> None:
+        """The first ones are waited for, until it is known which checksum the store compares."""
+        body = Held(data)
+        if self._known.learning:
+            if reply.goes_out():
+                reply.give(outcome_of(lambda: self.put_new(key, body, meta)))
+            return
+        self._check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
+        self._check_guarded(key)
+        request = asking.put(key, meta, self._standing)
+        asking.check(request, self._limits.max_key_bytes)
+        found, sums = self._known.digest(body)
+
+        def read(asked: Asked, answer: Answer) -> ObjectInfo:
+            asked.check(answer)
+            return answers.put(asked, answer, key, meta, size_bytes=body.size_bytes, found=found)
+
+        self._look.submit(request.also(found.headers(sums)), data, reply, read)
+
+    def flush(self) -> None:
+        self._sender.flush()
 
     def copy_new(self, source: ObjectRef, key: str, meta: WriteMeta, /) -> ObjectInfo:
         """The source is looked at first, for its size, and pinned as it was seen."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 
-from storage_guard.driver import Absent, Body, Changed, Limits, Lost, ObjectInfo, ObjectRef, Refused, Signal
+from storage_guard.driver import Absent, Body, Changed, Limits, Lost, ObjectInfo, ObjectRef, Refused, Reply, Signal
 from storage_guard_s3 import answers, asking
 from storage_guard_s3.answers import Asked
 from storage_guard_s3.failures import fault_of, signal_of
@@ -43,6 +44,11 @@ class Looker:
         if answer.ok and request.bucket is None:
             self._bucket_seen = True
         return asked, answer
+
+    def submit(self, request: Request, body: bytes, reply: Reply, read: Callable[[Asked, Answer], ObjectInfo]) -> None:
+        """`exchange`, sent on its way: `read` makes an object of the answer. Of a request that was checked."""
+        asked = Asked(request.operation, request.about, self._sender.route())
+        self._sender.submit(request, body, reply, lambda answer: read(asked, answer))
 
     def ask(self, request: Request, body: Body | bytes | None = None, *, checked: bool = False) -> tuple[Asked, Answer]:
         """An answer that says it went well. Raises the signal of any other."""

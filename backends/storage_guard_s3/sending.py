@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from storage_guard.driver import Body, Refused
+from storage_guard.driver import Body, ObjectInfo, Refused, Reply
 from storage_guard.wire import messages
+from storage_guard.wire.multi import Loop
+from storage_guard.wire.pending import Pending
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.signing import Unsigned, query_string
 from storage_guard.wire.signing.s3_v4 import EMPTY_SHA256
@@ -16,6 +18,8 @@ from storage_guard_s3.addressing import Address, Addresses
 from storage_guard_s3.message import Answer, Request, Route
 from storage_guard_s3.signing import Signing
 from storage_guard_s3.sums import SHA256_HEADER
+
+_SUBMITTED = 64  # connections at most, for as many small puts as a Store has under way
 
 _SECRET = (
     "authorization",
@@ -53,6 +57,7 @@ class Sender:
         self._addresses = addresses
         self._signing = signing
         self._transport = Transport(settings)
+        self._loop = Loop(settings, connections=_SUBMITTED)
         self._route: Route | None = None
 
     def route(self) -> Route:
@@ -77,7 +82,27 @@ class Sender:
     def send(self, request: Request, body: Body | bytes | None = None) -> Answer:
         """One exchange; without `body` the request's own document goes out, and its hash is signed. Raises `Lost`,
         `Busy`, `Refused`, `Unsupported`, and what the body raises."""
-        about, at = request.about, self.now()
+        at = self.now()
+        signed = self._signed(request, body, at)
+        return _answer(self._transport.exchange(signed), signed, at)
+
+    def submit(self, request: Request, body: bytes, reply: Reply, read: Callable[[Answer], ObjectInfo]) -> None:
+        """The same, sent on its way; `read` makes of the answer what `reply` is given. Raises `Refused`, `Unsupported`,
+        and `Busy` where credentials cannot be fetched now."""
+        at = self.now()
+        signed = self._signed(request, body, at)
+
+        def then(pending: Pending) -> None:
+            reply.give(lambda: read(_answer(pending.result(), signed, at)))
+
+        self._loop.submit(signed, then, reply.goes_out, at_once=False)
+
+    def flush(self) -> None:
+        """What was submitted goes out now."""
+        self._loop.flush()
+
+    def _signed(self, request: Request, body: Body | bytes | None, at: datetime) -> messages.Request:
+        about = request.about
         address = self.address_of(request.bucket)
         headers = {**request.headers, **address.headers, **self.own_headers, "host": address.host}
         if body is None:
@@ -88,14 +113,8 @@ class Sender:
         url = address.url(request.key)
         if request.params:
             url = f"{url}?{query_string(request.params)}"
-        found = self._transport.exchange(
-            messages.Request(
-                request.method, url, fields, request.document if body is None else body, request.answer_bytes, about
-            )
-        )
-        answer = Answer(found.status, found.headers, found.body, at)
-        # An answer might repeat them.
-        return answer if answer.ok else answer.hiding(fields[name] for name in _SECRET if name in fields)
+        document = request.document if body is None else body
+        return messages.Request(request.method, url, fields, document, request.answer_bytes, about)
 
     def presign(self, key: str, expires_s: int) -> str:
         """A URL that reads. Raises `Refused`, `Unsupported`, and `Busy` where credentials cannot be fetched now."""
@@ -105,3 +124,11 @@ class Sender:
 
     def close(self) -> None:
         self._transport.close()
+        loop, self._loop = self._loop, Loop(self.settings, connections=_SUBMITTED)
+        loop.close()
+
+
+def _answer(found: messages.Answer, signed: messages.Request, at: datetime) -> Answer:
+    answer = Answer(found.status, found.headers, found.body, at)
+    # An answer might repeat them.
+    return answer if answer.ok else answer.hiding(signed.headers[name] for name in _SECRET if name in signed.headers)

@@ -128,6 +128,11 @@ class Known:
     certain: bool = False
     hashed: bool = False
 
+    @property
+    def learning(self) -> bool:
+        """Whether the next answer may change what is sent."""
+        return self.sums == "crc64nvme" and not self.certain
+
     def digest(self, body: Body) -> tuple[Digest, Sums]:
         """What is to be sent ahead of a body, and of which kind. An MD5 beside the CRC, to have one to compare in case
         the store says no CRC."""

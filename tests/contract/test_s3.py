@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 
 from storage_guard.driver import Driver
-from storage_guard.testing import DriverContract
+from storage_guard.testing import DriverContract, SubmittingDriver
 from storage_guard.testing.server import Server, running
 from storage_guard.testing.server.buckets import Buckets
 from storage_guard.testing.server.credentials import Credential, Credentials
@@ -58,6 +58,16 @@ def opened(server: Server) -> Driver:
 def server() -> Iterator[Server]:
     with running(serving()) as server:
         yield server
+
+
+class TestSubmitted(DriverContract):
+    """What is put without a thread that waits is put as well."""
+
+    departures = SPOILT
+
+    @pytest.fixture
+    def make_driver(self, server: Server) -> Callable[[], Driver]:
+        return lambda: SubmittingDriver(opened(server))
 
 
 class TestPathStyle(DriverContract):

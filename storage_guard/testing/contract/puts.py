@@ -111,7 +111,8 @@ class WholeLaws(Laws):
 
         data, meta = content(LARGE), fresh()
         driver.put_new(KEY, MeddlingBody(data, at_bytes, look), meta)
-        assert seen == [(None, [], [])]
+        assert seen
+        assert [each for each in seen if each != (None, [], [])] == []  # a body may be read more than once
         check_written(rival, KEY, data, meta)
 
     @pytest.mark.parametrize("at_bytes", [0, WINDOW_BYTES + 7, LARGE - 1], ids=["start", "middle", "last"])
