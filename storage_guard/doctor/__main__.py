@@ -11,13 +11,14 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from storage_guard.doctor import ROUNDS, examine
 from storage_guard.errors import StorageGuardError
 from storage_guard.registry import open_store
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+_TEXT = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?')  # in JSON; with a colon it is a name
 _SHORT = 4  # what has fewer characters is no secret, and would be found in every word
 _OPEN = {"region", "endpoint", "endpoint_url", "profile", "enforcement", "journal"}  # options that are no secrets
 
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
                 print(json.dumps({"holds": None, "url": hide.all_of(store.url), "error": words}, indent=2))
             print(f"storage_guard.doctor: {words}", file=sys.stderr)
             return 1
-    print(json.dumps(hide.within(json.loads(report.as_json())), indent=2) if asked.json else hide.all_of(str(report)))
+    print(hide.within(report.as_json()) if asked.json else hide.all_of(str(report)))
     return 0 if report.holds else 1
 
 
@@ -78,15 +79,11 @@ class _Hiding:
             words = words.replace(each, "***")
         return _LOGIN.sub("***@", words)
 
-    def within(self, value: Any) -> Any:
-        """The same of each text in what JSON can hold."""
-        if isinstance(value, str):
-            return self.all_of(value)
-        if isinstance(value, list):
-            return [self.within(each) for each in cast("list[Any]", value)]
-        if isinstance(value, dict):
-            return {name: self.within(each) for name, each in cast("dict[str, Any]", value).items()}
-        return value
+    def within(self, document: str) -> str:
+        """The same of each text in JSON that is a value."""
+        return _TEXT.sub(
+            lambda match: match[0] if match[2] else json.dumps(self.all_of(json.loads(match[1]))), document
+        )
 
 
 def _option(given: str, hide: _Hiding) -> tuple[str, Any]:

@@ -226,12 +226,19 @@ def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
     monkeypatch.setattr(program, "open_store", open_it)
     secret = ("--option", "secret_key=s3cr3t/value=", "--option", 'session_token:="t0ken"')
+    odd = ("--option", "access_key_id=evidence")  # whatever it may be, JSON stays JSON
     for region, code in (("wrong", 2), ("right", 1)):
         for style in ((), ("--json",)):
-            told = run("s3://AKID:pa55word@bucket", "--option", f"region={region}", *secret, *style, capsys=capsys)
+            told = run(
+                "s3://AKID:pa55word@bucket", "--option", f"region={region}", *secret, *odd, *style, capsys=capsys
+            )
             assert told[0] == code
             for each in ("s3cr3t", "t0ken", "pa55word"):
                 assert each not in told[1] + told[2]
+            if style and code == 1:
+                assert json.loads(told[1])["rows"][0]["evidence"]
+                assert "***" in json.loads(told[1])["server"]
+    assert given.pop("access_key_id") == "evidence"
     assert given == {"region": "right", "secret_key": "s3cr3t/value=", "session_token": "t0ken"}
 
 
