@@ -12,6 +12,7 @@ from storage_guard.checksum import combine
 from storage_guard.driver import (
     Absent,
     Body,
+    Busy,
     Capabilities,
     Exists,
     Limits,
@@ -35,7 +36,7 @@ from storage_guard.driver import (
 from storage_guard_s3 import answers, asking
 from storage_guard_s3.adopting import adopted
 from storage_guard_s3.answers import Asked
-from storage_guard_s3.failures import fault_of, objection_of
+from storage_guard_s3.failures import objection_of
 from storage_guard_s3.hosts import DOCUMENTED, MISSING, is_r2
 from storage_guard_s3.limits import LIMITS, R2_LIMITS
 from storage_guard_s3.looking import Looker
@@ -199,20 +200,17 @@ class S3Driver:
             asked.check(answer)
             return answers.copied(asked, answer, key, meta, found)
         except Exists as taken:
-            self._check_taken(key, pinned, answer, taken)
+            self._check_taken(key, pinned, taken)
             raise
 
-    def _check_taken(self, key: str, pinned: ObjectRef, answer: Answer, taken: Exists) -> None:
-        """A 412 to a copy that does not say of which condition it speaks may be about the source. Raises what it means
-        unless the key is taken."""
-        if fault_of(answer).names("if-none-match"):
-            return
+    def _check_taken(self, key: str, pinned: ObjectRef, taken: Exists) -> None:
+        """A 412 to a copy may be about the source, whatever it says. Raises what it means unless the key is taken."""
         try:
             self._look.head(key)
         except Absent:
             self._look.source(pinned)  # which may have changed
-        except Refused:
-            return  # who may not look here does not know more; the core looks again
+        except (Busy, Lost, Refused):
+            return  # the core looks again
         else:
             return
         raise Unsupported(

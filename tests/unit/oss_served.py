@@ -89,7 +89,7 @@ def put(driver: Driver, key: str, data: bytes = b"something", meta: WriteMeta | 
     return driver.put_new(key, BytesBody(data), meta or fresh())
 
 
-def begun(driver: OSSDriver, key: str, meta: WriteMeta, body: Body | None = None) -> tuple[str, list[Part]]:
+def begun(driver: Driver, key: str, meta: WriteMeta, body: Body | None = None) -> tuple[str, list[Part]]:
     """An upload of one part."""
     upload_id = driver.begin(key, meta)
     body = body or BytesBody(b"the only part")
