@@ -59,7 +59,8 @@ class OSSDriver:
     are taken over; what cannot be is a ValueError or TypeError that names it. Its credentials are asked for with each
     request. Proxies that the environment names are found once, with the first request. Holds 2 MiB at most for each put
     that runs (what is larger than 1 MiB is read twice, first for its MD5), three windows (768 KiB) for each part, and
-    keeps up to 128 connections.
+    keeps up to 128 connections;
+    small objects of `create_many` go over up to 64 others, which a thread attends to.
 
     - `connect_timeout_s`, `read_timeout_s`: seconds until a connection, and without a byte that moves, which is seen up
       to a second later (of 10 s and more: up to seven); None: those the bucket was given, else 10 and 60.

@@ -59,7 +59,8 @@ class S3Driver:
     endpoint rules say where the bucket is, and its proxies, certificates and timeouts are taken over. A setting that
     cannot be is a ValueError or TypeError that names it. Its retries are not used. `bucket`: a name, or the ARN of an
     access point. Holds 1 MiB at most for each put that runs (what is larger is read twice, first for its checksum),
-    three windows (768 KiB) for each part, and keeps up to 128 connections.
+    three windows (768 KiB) for each part, and keeps up to 128 connections;
+    small objects of `create_many` go over up to 64 others, which a thread attends to.
 
     - `connect_timeout_s`, `read_timeout_s`: seconds until a connection, and without a byte that moves, which is seen up
       to a second later (of 10 s and more: up to seven); None: those of the client if they are not boto3's own, else 10
