@@ -463,3 +463,66 @@ def test_bytes_are_kept_in_a_folder_or_thrown_away(tmp_path: Any) -> None:
     told = discarded.put("k", b"x" * 1000)
     assert told.headers["x-amz-checksum-crc64nvme"] == nvme(b"x" * 1000)
     assert discarded("GET", "k").body == bytes(1000)
+
+
+def test_documents_are_checked_and_bounded(s3: Client) -> None:
+    small = Client(S3Dialect(Buckets(["bkt"]), limits=Limits(document_bytes=200)))
+    enabled = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    for wrong, code in (
+        (enabled.replace(b"Enabled", b"Maybe"), "MalformedXML"),
+        (b"<Tagging/>", "MalformedXML"),
+        (enabled + b" " * 200, "EntityTooLarge"),
+    ):
+        assert small("PUT", "", {}, wrong, versioning="").code == code
+    sums = {"x-amz-checksum-crc64nvme": nvme(b"other")}
+    assert s3("PUT", "", sums, enabled, versioning="").code == "BadDigest"
+    assert s3("GET", versioning="").all("Status") == []
+    assert s3("PUT", "", {"x-amz-checksum-crc64nvme": nvme(enabled)}, enabled, versioning="").status == 200
+    assert s3("GET", versioning="").field("Status") == "Enabled"
+
+
+def test_tags_and_lists_of_access_are_changed_in_place(dialect: S3Dialect, s3: Client) -> None:
+    dialect.state["bkt"].versioning = "enabled"
+    old = s3.put("k", b"1", x_amz_tagging="a=b").headers["x-amz-version-id"]
+    new = s3.put("k", b"2").headers["x-amz-version-id"]
+    body = b"<Tagging><TagSet><Tag><Key>c</Key><Value>d</Value></Tag></TagSet></Tagging>"
+    assert s3("PUT", "k", {}, body, tagging="", versionId=old).headers["x-amz-version-id"] == old
+    assert s3("GET", "k", tagging="", versionId=old).all("TagSet/Tag/Key") == ["c"]
+    assert s3("GET", "k", tagging="").all("TagSet/Tag/Key") == []
+    assert s3("DELETE", "k", tagging="", versionId=old).status == 204
+    assert s3("PUT", "k", {"x-amz-acl": "public-read"}, acl="").status == 200
+    assert s3("GET", "k", acl="").all("AccessControlList/Grant/Permission") == ["FULL_CONTROL", "READ"]
+    assert s3("PUT", "k", {}, b"<AccessControlPolicy/>", acl="").code == "NotImplemented"
+    assert s3("PUT", "k", {"x-amz-acl": "x"}, acl="").code == "InvalidArgument"
+    assert s3("GET", versions="").all("Version/VersionId") == [new, old]
+    assert [s3("GET", "k", versionId=each).body for each in (old, new)] == [b"1", b"2"]
+
+
+def test_listings_of_versions_and_uploads_fold_too(dialect: S3Dialect, s3: Client) -> None:
+    dialect.state["bkt"].versioning = "enabled"
+    for key in ("a", "b/1", "b/2", "c"):
+        s3.put(key)
+    s3("DELETE", "c")
+    shown = s3("GET", versions="", delimiter="/")
+    assert (shown.all("Version/Key"), shown.all("CommonPrefixes/Prefix")) == (["a", "c"], ["b/"])
+    assert (shown.all("DeleteMarker/Key"), shown.all("DeleteMarker/IsLatest")) == (["c"], ["true"])
+    page = s3("GET", versions="", delimiter="/", max_keys=2)
+    assert (page.field("NextKeyMarker"), page.all("NextVersionIdMarker")) == ("b/", [])
+    rest = s3("GET", versions="", delimiter="/", key_marker="b/")
+    assert (rest.all("Version/Key"), rest.all("CommonPrefixes/Prefix")) == (["c"], [])
+    assert s3("GET", versions="", prefix="b/").all("Version/Key") == ["b/1", "b/2"]
+    s3.begin("up", {"x-amz-checksum-algorithm": "CRC32C", "x-amz-storage-class": "GLACIER_IR"})
+    upload = s3("GET", uploads="")
+    assert upload.all("Upload/ChecksumAlgorithm") == ["CRC32C"]
+    assert (upload.all("Upload/ChecksumType"), upload.all("Upload/StorageClass")) == (["COMPOSITE"], ["GLACIER_IR"])
+
+
+def test_a_read_may_ask_for_other_headers(s3: Client) -> None:
+    s3.put("k", b"x", content_type="a/b", cache_control="no-cache")
+    params = {"response-content-type": "c/d", "response-cache-control": "max-age=1"}
+    headers = s3("GET", "k", **params).headers
+    assert (headers["Content-Type"], headers["Cache-Control"], "cache-control" in headers) == (
+        "c/d",
+        "max-age=1",
+        False,
+    )

@@ -139,7 +139,8 @@ def list_versions(service: Service, call: Call, _: bytes) -> Answer:
     id_marker = params.get("version-id-marker", "") if key_marker else ""
     histories = service.state[call.bucket].histories
     items = ((version.key, version) for version in _beyond(histories, key_marker, id_marker) if version.key >= prefix)
-    page = list(islice(folded(items, prefix, params.get("delimiter", "")), most + 1))
+    entries = folded(items, prefix, params.get("delimiter", ""))
+    page = list(islice((item for item in entries if item[1] is not None or item[0] != key_marker), most + 1))
     shown, more = page[:most], most > 0 and len(page) > most
     names = _Names(call)
     fields = [
