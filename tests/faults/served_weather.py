@@ -7,31 +7,27 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from faults.oss_world import HASTY_S, KINDS, Kind, Landing, World
+from faults.served_world import HASTY_S, Kind, Landing, World
 from storage_guard.driver import Driver
 from storage_guard.testing import Mix, SubmittingDriver
 from storage_guard.testing.histories import Act, History, LeftUpload, Played, Violation, check, draw, play, show
 from storage_guard.testing.histories.history import NEVER
-from storage_guard.testing.server import Action, Asked, Hold, refused
+from storage_guard.testing.server import Action, Asked, Hold
 
 RATES = (0.0, 0.05, 0.15, 0.3)
 MIX = Mix(fault_rates=(0.0,))  # at the drivers' edge
 
 _RELEASE_RATE = 0.2
 _LATE_WEIGHT = 0.3  # each costs somebody the time of an answer
-_TURNED_AWAY = (
-    Kind("did not act, throttled", lambda _: refused(503, "TotalQpsLimitExceeded")),
-    Kind("did not act, and said AccessDenied", lambda _: refused(403, "AccessDenied")),
-    Kind("did not act, and said StaleFile", lambda _: refused(409, "StaleFile"), members=("put_new", "finish_new")),
-)
-_ALL = (*KINDS, *_TURNED_AWAY)
 
 
 class Weather:
-    """What befalls the requests to a server, drawn from a seed. `struck` counts it by its kind, over all seeds."""
+    """What befalls the requests to a server, drawn from a seed: what befalls those of its world, and `more`, which is
+    refused and done with. `struck` counts it by its kind, over all seeds."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, more: Sequence[Kind]) -> None:
         self._world = world
+        self._kinds = (*world.kinds, *more)
         self._chance = random.Random(0)
         self._rate = 0.0
         self._holds: list[Hold] = []
@@ -60,7 +56,7 @@ class Weather:
             self._release()
         if self._chance.random() >= self._rate:
             return None
-        kinds = [kind for kind in _ALL if kind.suits(asked.member)]
+        kinds = [kind for kind in self._kinds if kind.suits(asked.member)]
         kind = self._chance.choices(kinds, [_LATE_WEIGHT if kind.late else 1.0 for kind in kinds])[0]
         self.struck[kind.words] += 1
         hold = Hold()
@@ -69,7 +65,13 @@ class Weather:
         return kind.action(hold)
 
 
-def exact(history: History, landings: Sequence[Landing], begun: dict[str, str | None], faults: int) -> History:
+def exact(
+    history: History,
+    landings: Sequence[Landing],
+    begun: dict[str, str | None],
+    faults: int,
+    told_etag: Callable[[str], str] = str,
+) -> History:
     """A history whose doubts are replaced by what the server knows: a request that was not answered has landed, or it
     has not, and what a copy has landed is known. What landed and no driver has told of is in it, too."""
     acts = [act for act in history.acts if act.kind != "land"]
@@ -77,7 +79,7 @@ def exact(history: History, landings: Sequence[Landing], begun: dict[str, str | 
     contents = dict(history.contents)
     names = {data: name for name, data in contents.items()}
     for landing in landings:
-        key, etag = landing.key.partition("/")[2], landing.etag.upper()
+        key, etag = landing.key.partition("/")[2], told_etag(landing.etag)
         name = names.setdefault(landing.data, f"landed-{len(names)}")
         contents[name] = landing.data
         of_it = [act for act in lands if (act.key, act.write_id) == (key, landing.write_id)]
@@ -127,11 +129,8 @@ class Tried:
         )
 
 
-MakeDriver = Callable[[World, float], Driver]
-
-
-def usual(world: World, read_timeout_s: float) -> Driver:
-    return world.driver(read_timeout_s=read_timeout_s)
+MakeDriver = Callable[[float], Driver]
+"""Of the seconds until it gives up."""
 
 
 def carried(driver: Driver, seed: int) -> Driver:
@@ -146,7 +145,7 @@ def played(world: World, weather: Weather, seed: int, make_driver: MakeDriver, m
     script = draw(seed, mix, world.patient.limits.min_part_bytes)
     found = play(
         script,
-        lambda: carried(make_driver(world, read_timeout_s), seed),
+        lambda: carried(make_driver(read_timeout_s), seed),
         fresh_listings=True,
         freely=freely,
         calm=weather.calm,
@@ -154,7 +153,7 @@ def played(world: World, weather: Weather, seed: int, make_driver: MakeDriver, m
     # Whoever is hasty may lose an answer that was only slow.
     faults = sum(weather.struck.values()) - before + (rate > 0)
     landings = world.ledger.landings[first:]
-    return replace(found, history=exact(found.history, landings, world.ledger.begun, faults))
+    return replace(found, history=exact(found.history, landings, world.ledger.begun, faults, world.told_etag))
 
 
 def histories(
@@ -162,17 +161,21 @@ def histories(
     weather: Weather,
     seeds: Iterable[int],
     *,
-    make_driver: MakeDriver = usual,
+    make_driver: MakeDriver | None = None,
     mix: Mix = MIX,
     freely: bool = False,
     tried: Tried | None = None,
 ) -> tuple[int, list[Violation], str] | None:
     """The first seed whose history breaks a law, with the laws, and the history for people; None if all keep them."""
     tried = tried or Tried()
+
+    def usual(read_timeout_s: float) -> Driver:
+        return world.driver(read_timeout_s=read_timeout_s)
+
     for seed in seeds:
         requests, landings = len(world.server.requests), len(world.ledger.landings)
         struck = Counter(weather.struck)
-        found = played(world, weather, seed, make_driver, mix, freely=freely)
+        found = played(world, weather, seed, make_driver or usual, mix, freely=freely)
         tried.histories += 1
         tried.operations += sum(call.client != "end" for call in found.history.calls)
         tried.requests += len(world.server.requests) - requests

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from faults.oss_relay import Cut, Direction, Relay, relayed
+from faults.relay import Cut, Direction, Relay, relayed
 from storage_guard.driver import Lost, ObjectInfo
 from storage_guard.testing import SubmittingDriver
 from storage_guard_oss import OSSDriver

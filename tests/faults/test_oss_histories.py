@@ -7,23 +7,31 @@ from typing import TypeVar
 
 import pytest
 
-from faults.oss_weather import Tried, Weather, histories
-from faults.oss_world import CHECKED_FIRST, CheckedFirst, World, world
+from faults.oss_world import CHECKED_FIRST, CheckedFirst, world
+from faults.served_weather import Tried, Weather, histories
+from faults.served_world import Kind
 from storage_guard.driver import Body, Driver, Lost, ObjectInfo, ObjectRef, Part, Refused, WriteMeta
 from storage_guard.testing.histories import Script, Step, check, play
 from storage_guard.testing.histories.operations import Remove
 from storage_guard.testing.histories.writing import Copy, Create, Rename
+from storage_guard.testing.server import refused
 from storage_guard_oss import OSSDriver, asking
 from telling import Tell
 
 T = TypeVar("T")
+
+TURNED_AWAY = (
+    Kind("did not act, throttled", lambda _: refused(503, "TotalQpsLimitExceeded")),
+    Kind("did not act, and said AccessDenied", lambda _: refused(403, "AccessDenied")),
+    Kind("did not act, and said StaleFile", lambda _: refused(409, "StaleFile"), members=("put_new", "finish_new")),
+)
 
 
 def run(checked_first: CheckedFirst, seeds: range, *, freely: bool) -> Tried:
     """Plays them, and says how much that was."""
     tried = Tried()
     with world(checked_first=checked_first) as there:
-        broken = histories(there, Weather(there), seeds, freely=freely, tried=tried)
+        broken = histories(there, Weather(there, TURNED_AWAY), seeds, freely=freely, tried=tried)
     assert broken is None, f"seed {broken[0]}\n{broken[2]}"
     assert tried.replaced == 0
     return tried
@@ -121,10 +129,11 @@ PLANTED: Mapping[type[OSSDriver], tuple[int, set[str]]] = {
 def test_a_planted_driver_is_caught(driver: type[OSSDriver], expected: tuple[int, set[str]]) -> None:
     most, laws = expected
 
-    def make(there: World, read_timeout_s: float) -> Driver:
-        return there.driver(driver, read_timeout_s=read_timeout_s)
-
     with world() as there:
-        broken = histories(there, Weather(there), range(1000, 1000 + most), make_driver=make)
+
+        def make(read_timeout_s: float) -> Driver:
+            return there.driver(driver, read_timeout_s=read_timeout_s)
+
+        broken = histories(there, Weather(there, TURNED_AWAY), range(1000, 1000 + most), make_driver=make)
     assert broken is not None
     assert laws & {each.law for each in broken[1]}, broken[2]

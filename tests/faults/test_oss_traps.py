@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import pytest
 
-from faults.oss_world import BUCKET, KEY_ID, REGION, RIVAL, SECRET, World, world
+from faults.oss_world import KEY_ID, REGION, SECRET, world
+from faults.served_world import BUCKET, RIVAL, World
 from storage_guard import GuaranteeMissing, ObjectDamaged, ObjectExists, OutcomeUnknown, Store
 from storage_guard.testing import FakeClock
 from storage_guard.testing.server import (
