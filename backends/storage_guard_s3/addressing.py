@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError
 
 from storage_guard.wire.signing import SigV4Signer, key_path
-from storage_guard_s3.hosts import MISSING, Host, host_of
+from storage_guard_s3.hosts import DOCUMENTED, MISSING, Host, host_of
 
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _ARN = re.compile(r"arn:[a-z-]+:s3[a-z-]*:[a-z0-9-]*:\d{12}:[A-Za-z0-9._/:-]{1,300}")
@@ -29,6 +29,7 @@ _KEPT = 64
 class Address:
     """Where a bucket is. `host` as it is sent and signed; `path`, encoded, stands before the slash of every key."""
 
+    bucket: str
     scheme: str
     host: str
     path: str
@@ -46,11 +47,11 @@ class Address:
     @property
     def service(self) -> str:
         """The same for all buckets that the service can copy between by itself."""
-        if self.of.region is not None:
-            return f"s3.{self.of.region}"
-        if self.of.kind != "other" and self.signer is not None:
+        if self.of.kind in DOCUMENTED and self.signer is not None:
             return f"s3.{self.signer.region}"
-        return f"{self.host}{self.path.rpartition('/')[0]}"
+        if self.path:
+            return f"{self.host}{self.path.rpartition('/')[0]}"
+        return self.host.removeprefix(f"{self.bucket}.")
 
 
 class Addresses:
@@ -102,7 +103,9 @@ class Addresses:
             shown = f"{shown}:{parts.port}"
         path, of = parts.path.rstrip("/"), host_of(host)
         signer, trouble = _signer(found.properties.get("authSchemes") or [], meta.region_name, path)
-        return Address(parts.scheme, shown, path, of, signer, MISSING.get(of.kind, trouble), dict(found.headers))
+        return Address(
+            bucket, parts.scheme, shown, path, of, signer, MISSING.get(of.kind, trouble), dict(found.headers)
+        )
 
 
 def check_bucket(name: str) -> None:

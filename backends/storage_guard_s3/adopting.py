@@ -14,12 +14,15 @@ import botocore
 from botocore.client import BaseClient
 from botocore.httpsession import URLLib3Session, get_cert_path
 
+from storage_guard.checksum import crc64nvme
 from storage_guard.wire.settings import Settings
 from storage_guard_s3.addressing import Addresses
 from storage_guard_s3.hosts import DOCUMENTED
 from storage_guard_s3.sending import Sender
 from storage_guard_s3.signing import Signing
 from storage_guard_s3.sums import Known
+
+crc64nvme(b"")  # awscrt, if it is missing, is missed when a store is opened, not in the middle of a create
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0

@@ -9,10 +9,21 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["regional", "accelerate", "access point", "multi-region", "outposts", "object lambda", "other"]
+Kind = Literal[
+    "regional",
+    "accelerate",
+    "access point",
+    "multi-region",
+    "outposts",
+    "object lambda",
+    "oss",
+    "gcs",
+    "other",
+]
 
 # The DNS suffixes of AWS's partitions.
 _SUFFIXES = ("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "csp.hci.ic.gov")
+_OTHERS: tuple[tuple[Kind, str], ...] = (("oss", "aliyuncs.com"), ("gcs", "storage.googleapis.com"))
 _REGION = r"(?P<region>[a-z]{2,4}(?:-[a-z]+)+-\d+)"
 
 # What stands before the suffix, behind a bucket's or an access point's name. The most particular first.
@@ -41,6 +52,11 @@ MISSING: dict[Kind, str] = {
         "conditional-writes.html)"
     ),
     "object lambda": "an Object Lambda access point is for reading",
+    "oss": "Alibaba OSS refuses If-None-Match: * on its S3 endpoints: use oss://, which has a condition of its own",
+    "gcs": (
+        "Google Cloud Storage knows If-None-Match for reads only, and a multipart upload there overwrites "
+        "(cloud.google.com/storage/docs/request-preconditions)"
+    ),
 }
 
 
@@ -61,6 +77,9 @@ def host_of(name: str) -> Host:
                 found = re.fullmatch(rf"(?:.+\.)?{form}", head)
                 if found is not None:
                     return Host(kind, found.groupdict().get("region"))
+    for kind, suffix in _OTHERS:
+        if name == suffix or name.endswith(f".{suffix}"):
+            return Host(kind, None)
     return Host("other", None)
 
 

@@ -53,8 +53,10 @@ MULTI_REGION = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap"
         ("xs3.eu-central-1.amazonaws.com", "other", None),
         ("minio.example.com", "other", None),
         ("127.0.0.1", "other", None),
-        ("oss-cn-hangzhou.aliyuncs.com", "other", None),
-        ("storage.googleapis.com", "other", None),
+        ("oss-cn-hangzhou.aliyuncs.com", "oss", None),
+        ("bucket.storage.googleapis.com", "gcs", None),
+        ("storage.googleapis.com", "gcs", None),
+        ("xaliyuncs.com", "other", None),
     ],
 )
 def test_aws_is_told_by_labels_of_the_host(name: str, kind: str, region: str | None) -> None:
@@ -127,6 +129,12 @@ def test_buckets_of_one_region_can_be_copied_between() -> None:
     assert address("one").service != address("one", region_name="eu-west-1").service
     accelerated = Config(s3={"use_accelerate_endpoint": True})
     assert address("one").service == address("one", config=accelerated).service
+    assert address("one", region_name="us-east-1").service == address("two", region_name="us-east-1").service
+    virtual: dict[str, Any] = {
+        "endpoint_url": "https://h.example",
+        "config": Config(s3={"addressing_style": "virtual"}),
+    }
+    assert address("one", **virtual).service == address("two", **virtual).service == "h.example"
     here = address("one", endpoint_url="http://127.0.0.1:9000")
     assert here.service == address("two", endpoint_url="http://127.0.0.1:9000").service
     assert here.service != address("one", endpoint_url="http://127.0.0.1:9001").service
@@ -165,11 +173,16 @@ def test_aws_documents_the_condition_and_nobody_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bucket", "why"),
-    [(MULTI_REGION, "multi-region"), (OUTPOST, "Outposts")],
+    ("bucket", "endpoint_url", "why"),
+    [
+        (MULTI_REGION, None, "multi-region"),
+        (OUTPOST, None, "Outposts"),
+        ("bucket", "https://s3.oss-cn-hangzhou.aliyuncs.com", "use oss://"),
+        ("bucket", "https://storage.googleapis.com", "for reads only"),
+    ],
 )
-def test_where_the_condition_cannot_be_kept_nothing_is_sent(bucket: str, why: str) -> None:
-    driver = S3Driver(SESSION.client("s3", region_name="us-west-2"), bucket)
+def test_where_the_condition_cannot_be_kept_nothing_is_sent(bucket: str, endpoint_url: str | None, why: str) -> None:
+    driver = S3Driver(SESSION.client("s3", region_name="us-west-2", endpoint_url=endpoint_url), bucket)
     can = driver.capabilities()
     assert (can.put, can.finish, can.copy) == ("missing",) * 3
     assert why in can.reason

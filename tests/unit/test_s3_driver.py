@@ -223,7 +223,11 @@ def test_a_source_that_changed_between_look_and_copy_is_a_change(there: Served) 
     pinned = ObjectRef(driver.location, "source", etag=etag)
     with pytest.raises(Changed):
         driver.copy_new(pinned, "k", fresh())
-    inside(driver)._look.size_of = lambda _: (len(DATA), etag)
+
+    def size_of(_: ObjectRef) -> tuple[int, str]:
+        return len(DATA), etag
+
+    inside(driver)._look.size_of = size_of
     upload_id = driver.begin("k", fresh())
     with pytest.raises(Changed):
         driver.copy_part("k", upload_id, PartSlot(1, 0, 5), pinned, 0)
@@ -442,7 +446,11 @@ def test_a_removal_compares_the_etag_in_the_service_where_aws_documents_it(there
     etag = put(driver, "k").etag
     with pytest.raises(Changed):
         driver.remove("k", "0" * 32)
-    inside(driver)._look.pinned = lambda *_: None  # a rival comes between the look and the removal
+
+    def pinned(*_: object) -> None:
+        """A rival comes between the look and the removal."""
+
+    inside(driver)._look.pinned = pinned
     with pytest.raises(Changed):
         driver.remove("k", "0" * 32)
     assert driver.head("k") is not None
