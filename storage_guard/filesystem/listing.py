@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from storage_guard import InvalidKey, ObjectInfo, ObjectNotFound, Prefix
-from storage_guard.filesystem.places import Places
+from storage_guard.filesystem.places import RESERVED, Places
 
 Entry = dict[str, Any]
 
@@ -88,4 +88,6 @@ def _scan(places: Places, path: str, delimiter: str) -> Iterator[Entry]:
     base = f"{path.rstrip('/')}/" if path else ""
     for each in store.scan(prefix, delimiter=delimiter):
         name = base + each.key[len(prefix) :]
+        if f"/{RESERVED}/" in name:
+            continue  # of a store that begins further down
         yield folder_entry(name.rstrip("/")) if isinstance(each, Prefix) else file_entry(name, each)

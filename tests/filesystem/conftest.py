@@ -5,18 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from filesystem.worlds import WORLDS, World
+from filesystem.worlds import WORLDS, World, close_all
+
+
+@pytest.fixture(scope="session", autouse=True)
+def servers() -> Iterator[None]:
+    yield
+    close_all()
 
 
 @pytest.fixture(params=list(WORLDS))
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     """Each store in turn."""
-    with WORLDS[request.param](tmp_path) as world:
-        yield world
+    return WORLDS[request.param](tmp_path)
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> Iterator[World]:
+def local(tmp_path: Path) -> World:
     """The disk, for what does not depend on the store."""
-    with WORLDS["file"](tmp_path) as world:
-        yield world
+    return WORLDS["file"](tmp_path)

@@ -61,7 +61,7 @@ def test_of_many_all_are_tried_and_the_refused_ones_are_told(world: World) -> No
     notes = "\n".join(refused.value.__notes__)
     assert isinstance(refused.value, ObjectExists)
     assert "3 of 5 objects are written" in notes
-    other = {"m/1": "m/3", "m/3": "m/1"}[str(refused.value.key).removeprefix("data/")]
+    other = {"m/1": "m/3", "m/3": "m/1"}["m/" + str(refused.value.key)[-1]]
     assert f"{other}' exists" in notes
     assert [world.read(f"m/{number}") for number in range(5)] == [b"ours", b"another's", b"ours", b"another's", b"ours"]
 
@@ -286,8 +286,7 @@ def test_an_object_has_a_time_and_an_identity(world: World) -> None:
 def test_nothing_is_cached(world: World) -> None:
     fs = world.fs()
     assert not fs.exists(world.path("k"))
-    with world.store() as store:
-        store.create("k", b"data")
+    world.create("k", b"data")
     assert fs.exists(world.path("k"))
     assert fs.ls(world.path(), detail=False) == [world.path("k")]
     with pytest.raises(ValueError, match="not cached"):
@@ -338,8 +337,8 @@ def test_a_folder_of_the_disk_is_no_object(local: World, tmp_path: Path) -> None
 def test_a_signed_address_is_where_a_store_has_them(world: World) -> None:
     fs = world.fs()
     fs.pipe(world.path("k"), b"data")
-    if world.base_url.startswith("guardoss"):
-        assert "signature=" in fs.sign(world.path("k"), expiration=60)
+    if world.options:
+        assert "signature=" in fs.sign(world.path("k"), expiration=60).lower()
     else:
         with pytest.raises(Unsupported):
             fs.sign(world.path("k"))

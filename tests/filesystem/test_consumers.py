@@ -26,9 +26,8 @@ def library(name: str) -> Any:
 
 
 @pytest.fixture(params=[name for name in WORLDS if name != "memory"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with WORLDS[request.param](tmp_path) as world:
-        yield world
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    return WORLDS[request.param](tmp_path)
 
 
 class Bad:

@@ -293,8 +293,9 @@ import os, sys, warnings
 warnings.simplefilter("ignore")
 sys.path[:0] = {path!r}
 from pathlib import Path
-from filesystem.worlds import WORLDS
-with WORLDS[{world!r}](Path({folder!r})) as world:
+from filesystem.worlds import WORLDS, close_all
+world = WORLDS[{world!r}](Path({folder!r}))
+try:
     fs = world.fs()
     fs.pipe(world.path("before"), b"before")
     ours = fs.open(world.path("ours"), "wb")
@@ -317,10 +318,12 @@ with WORLDS[{world!r}](Path({folder!r})) as world:
     assert not fs.exists(world.path("ours"))
     ours.close()
     assert fs.cat(world.path("ours")) == b"o" * 1000
+finally:
+    close_all()
 """
 
 
-@pytest.mark.parametrize("world_name", ["file", "oss"])
+@pytest.mark.parametrize("world_name", ["file", "oss", "s3"])
 def test_a_forked_child_uses_the_filesystem_and_leaves_the_files_of_its_parent(world_name: str, tmp_path: Path) -> None:
     program = FORK.format(path=sys.path, world=world_name, folder=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)

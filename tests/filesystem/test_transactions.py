@@ -64,8 +64,7 @@ def test_the_first_that_is_refused_ends_it_and_what_was_published_is_told(world:
         with fs.transaction:
             for name in ("a", "b", "c"):
                 fs.pipe(world.path(name), b"ours")
-            with world.store() as store:
-                store.create("b", b"the rival's")
+            world.create("b", b"the rival's")
 
     with pytest.raises(FileExistsError) as refused:
         meet_a_rival()
