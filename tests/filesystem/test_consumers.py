@@ -134,6 +134,16 @@ def test_an_exception_under_a_parquet_writer_leaves_nothing(world: World) -> Non
     assert world.names() == []
 
 
+def test_a_parquet_writer_that_is_dropped_publishes_what_it_has_and_the_docs_say_so(local: World) -> None:
+    arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
+    fs, path = fsspec.url_to_fs(local.url("t.parquet"))
+    table = arrow.table({"a": [1]})
+    writer = parquet.ParquetWriter(path, table.schema, filesystem=fs)
+    writer.write_table(table)
+    del writer
+    assert parquet.read_table(path, filesystem=fs).equals(table)
+
+
 def test_pyarrow_removes_no_object_of_the_disk_although_it_tries(local: World) -> None:
     """`write_table` gives its path to `os.remove` when it fails: ours is no path of this machine."""
     arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
@@ -236,6 +246,7 @@ def test_dask_publishes_what_was_whole_when_a_part_failed(local: World) -> None:
     assert local.names() in ([], ["c/0.csv"])
     with dask.config.set(scheduler="sync"), pytest.raises(Unsupported):
         many.to_csv(local.url("single.csv"), single_file=True)
+    assert "single.csv" in local.names()  # the first partition, and the docs say so
 
 
 # zarr and xarray
