@@ -37,8 +37,8 @@ from storage_guard_s3 import answers, asking
 from storage_guard_s3.adopting import adopted
 from storage_guard_s3.answers import Asked
 from storage_guard_s3.failures import objection_of
-from storage_guard_s3.hosts import DOCUMENTED, MISSING, is_r2
-from storage_guard_s3.limits import LIMITS, R2_LIMITS
+from storage_guard_s3.hosts import DOCUMENTED, MISSING
+from storage_guard_s3.limits import limits_of
 from storage_guard_s3.looking import Looker
 from storage_guard_s3.message import Answer, Request
 from storage_guard_s3.opening import Place
@@ -67,7 +67,7 @@ class S3Driver:
       and 60.
     - `request_payer`: "requester", with every request. `expected_bucket_owner`: an account, likewise.
     - `customer_key`: 32 bytes that encrypt all objects (SSE-C). The service forgets them.
-    - `limits`: the service's, unless something else that speaks its language has others.
+    - `limits`: AWS's at AWS; elsewhere objects of 5 TiB, unless it has others.
 
     Made from a client it cannot be pickled; one from `open_store` can.
     """
@@ -93,7 +93,7 @@ class S3Driver:
             headers=self._standing.always(),
         )
         address = self._sender.address
-        self._limits = limits or (R2_LIMITS if is_r2(address.host) else LIMITS)
+        self._limits = limits or limits_of(address.of.kind, address.host)
         self._location = Location("s3", address.service, bucket)
         self._look = Looker(self._sender, self._limits, self._standing, self._known)
         self._lock = threading.Lock()

@@ -85,4 +85,4 @@ def host_of(name: str) -> Host:
 
 def is_r2(name: str) -> bool:
     """Cloudflare R2, whose parts must be of one size (developers.cloudflare.com/r2/objects/multipart-objects)."""
-    return name.lower().endswith(".r2.cloudflarestorage.com")
+    return name.lower().partition(":")[0].endswith(".r2.cloudflarestorage.com")

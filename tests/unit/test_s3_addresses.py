@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from storage_guard.driver import Unguarded, Unsupported, WriteMeta
 from storage_guard.testing import BytesBody
-from storage_guard_s3 import S3Driver
+from storage_guard_s3 import LIMITS, S3Driver
 from storage_guard_s3.addressing import Address, Addresses
 from storage_guard_s3.hosts import host_of
 
@@ -196,6 +196,12 @@ def test_a_multi_region_access_point_cannot_be_asked_at_all() -> None:
     driver = S3Driver(SESSION.client("s3"), MULTI_REGION)
     with pytest.raises(Unsupported, match="multi-region"):
         driver.head("k")
+
+
+def test_an_object_of_another_store_is_told_to_be_too_large_before_it_is_sent() -> None:
+    elsewhere = S3Driver(SESSION.client("s3", endpoint_url="https://minio.example"), "bucket").limits
+    assert (elsewhere.max_object_bytes, LIMITS.max_object_bytes) == (5 << 40, 10_000 * 5 << 30)
+    assert S3Driver(SESSION.client("s3"), "bucket").limits == LIMITS
 
 
 def test_r2_wants_parts_of_one_size() -> None:
