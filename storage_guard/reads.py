@@ -93,7 +93,9 @@ class Reads:
         return sweeping.uploads(self._access, prefix)
 
     def check(self) -> Capabilities:
-        """What the store can do: who vouches for each operation, and why not. What nobody vouches for is examined, if no
-        write has done so before. Raises GuaranteeMissing if it would not keep the promise, AccessDenied,
-        StoreUnavailable."""
+        """What the store can do: who vouches for each operation, and why not.
+
+        What nobody vouches for is examined, if no write has done so before. Raises GuaranteeMissing if it would not
+        keep the promise, AccessDenied, StoreUnavailable.
+        """
         return self._policy.found()

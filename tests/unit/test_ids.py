@@ -12,8 +12,11 @@ from storage_guard.engine.ids import new_write_id
 
 
 def test_no_two_ids_are_alike_in_many_threads() -> None:
+    def many(count: int) -> list[str]:
+        return [new_write_id() for _ in range(count)]
+
     with ThreadPoolExecutor(8) as pool:
-        ids = [each for some in pool.map(lambda _: [new_write_id() for _ in range(500)], range(8)) for each in some]
+        ids = [each for some in pool.map(many, [500] * 8) for each in some]
     assert len(set(ids)) == len(ids) == 4000
     assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
 
