@@ -78,7 +78,7 @@ def _known(config: Any, *, certain: bool) -> Known:
     hashed = bool(s3.get("payload_signing_enabled"))
     if getattr(config, "request_checksum_calculation", None) == "when_required":
         return Known("md5", certain=False, hashed=hashed)
-    return Known("crc64nvme", certain=certain, hashed=hashed)
+    return Known("crc64nvme", certain=certain, hashed=hashed, heard=certain)
 
 
 def _check_client(client: Any) -> None:

@@ -230,7 +230,7 @@ class S3Driver:
         while True:
             sums = self._known.sums
             asked, answer = self._look.exchange(asking.begin(key, meta, self._standing, sums))
-            if not self._known.yields(objection_of(answer)):
+            if not self._known.yields(objection_of(answer), sums, hashed=True):
                 break
         asked.check(answer)
         upload_id = answers.begun(asked, answer)
@@ -370,7 +370,7 @@ class S3Driver:
             asked, answer = self._look.exchange(
                 request.also(found.headers(sums)), body if found.held is None else found.held, checked=True
             )
-            if not self._known.yields(objection_of(answer)):
+            if not self._known.yields(objection_of(answer), sums, hashed=found.sha256 is not None):
                 break
         asked.check(answer)
         return asked, answer, found

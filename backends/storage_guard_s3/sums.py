@@ -7,7 +7,6 @@ ETag is an MD5 then. What a store knows is found out once. Bytes are read once f
 from __future__ import annotations
 
 import hashlib
-import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ CRC_HEADER = "x-amz-checksum-crc64nvme"
 SHA256_HEADER = "x-amz-content-sha256"
 
 Sums = Literal["crc64nvme", "md5"]
-
-_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -108,10 +105,6 @@ def decoded(text: str) -> Checksum:
     return as_checksum(int.from_bytes(data, "big"), "crc64nvme")
 
 
-def looks_like_md5(etag: str) -> bool:
-    return _MD5.fullmatch(etag) is not None
-
-
 def wrong_size(found_bytes: int, expected_bytes: int, how: str = "") -> Refused:
     return Refused(f"the body has {how}{found_bytes} bytes, not {expected_bytes}", why="request")
 
@@ -121,17 +114,18 @@ class Known:
     """What the store at this endpoint was seen to do. Shared by threads: each field changes once, one way.
 
     `sums`: what it compares. `certain`: it has said its own CRC-64/NVME, or is AWS: then nothing changes any more.
-    `hashed`: it wants the SHA-256 of bodies among the signed headers.
+    `hashed`: it wants the SHA-256 of bodies among the signed headers. `heard`: it took a body as it was sent, or is AWS.
     """
 
     sums: Sums = "crc64nvme"
     certain: bool = False
     hashed: bool = False
+    heard: bool = False
 
     @property
     def learning(self) -> bool:
         """Whether the next answer may change what is sent."""
-        return self.sums == "crc64nvme" and not self.certain
+        return not self.heard
 
     def digest(self, body: Body) -> tuple[Digest, Sums]:
         """What is to be sent ahead of a body, and of which kind. An MD5 beside the CRC, to have one to compare in case
@@ -141,19 +135,21 @@ class Known:
 
     def saw(self, headers: Mapping[str, str], name: str = CRC_HEADER) -> None:
         """An answer that could have said the service's own checksum."""
-        if self.certain or self.sums == "md5":
-            return
-        if name in headers:
-            self.certain = True
-        else:
-            self.sums = "md5"
+        if self.sums == "crc64nvme" and not self.certain:
+            if name in headers:
+                self.certain = True
+            else:
+                self.sums = "md5"
+        if name == CRC_HEADER:
+            self.heard = True
 
-    def yields(self, objection: Literal["checksum", "payload"] | None) -> bool:
-        """Gives way to what a store does not take; False if there is nothing left to give."""
-        if objection == "checksum" and self.sums == "crc64nvme" and not self.certain:
+    def yields(self, objection: Literal["checksum", "payload"] | None, sums: Sums, *, hashed: bool) -> bool:
+        """Gives way to what a store does not take of a request that had these `sums`, and a body `hashed` or not; False
+        if there is nothing left to give. Others may have given way meanwhile."""
+        if objection == "checksum" and sums == "crc64nvme" and not self.certain:
             self.sums = "md5"
             return True
-        if objection == "payload" and not self.hashed:
+        if objection == "payload" and not hashed:
             self.hashed = True
             return True
         return False

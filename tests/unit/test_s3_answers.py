@@ -268,15 +268,24 @@ def test_a_body_that_is_not_as_long_as_it_says_is_refused() -> None:
 
 def test_what_is_known_of_a_store_changes_one_way() -> None:
     known = Known()
-    assert known.yields("payload")
-    assert not known.yields("payload")
-    assert known.yields("checksum")
-    assert not known.yields("checksum")
+    assert known.learning
+    for _ in range(2):  # of two that were under way, the second one gives way too
+        assert known.yields("payload", "crc64nvme", hashed=False)
+        assert known.yields("checksum", "crc64nvme", hashed=False)
+    assert not known.yields("payload", "md5", hashed=True)
+    assert not known.yields("checksum", "md5", hashed=True)
+    assert not known.yields(None, "crc64nvme", hashed=False)
     assert (known.sums, known.hashed) == ("md5", True)
     known.saw({"x-amz-checksum-crc64nvme": "x"})
-    assert known.sums == "md5"
-    sure = Known(certain=True)
-    sure.saw({})
-    assert not sure.yields("checksum"), "AWS knows it: the refusal is about something else"
-    assert sure.sums == "crc64nvme"
-    assert not Known().yields(None)
+    assert (known.sums, known.learning) == ("md5", False)
+
+
+def test_a_store_that_has_said_its_sum_is_believed() -> None:
+    begun = Known()
+    begun.saw({"x-amz-checksum-algorithm": "CRC64NVME"}, "x-amz-checksum-algorithm")
+    assert begun.learning, "no body was taken yet"
+    for known in (Known(certain=True), Known(), begun):
+        known.saw({"x-amz-checksum-crc64nvme": "x"})
+        known.saw({})
+        assert not known.yields("checksum", "crc64nvme", hashed=True), "the refusal is about something else"
+        assert (known.sums, known.certain, known.learning) == ("crc64nvme", True, False)

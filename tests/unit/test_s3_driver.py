@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,7 +34,7 @@ from storage_guard.driver import (
     WriteMeta,
 )
 from storage_guard.testing import BytesBody
-from storage_guard.testing.server import Cue, cut_after_acting, cut_in_answer, refused
+from storage_guard.testing.server import Cue, Hold, cut_after_acting, cut_in_answer, held, refused
 from storage_guard.testing.server.credentials import all_but
 from storage_guard.testing.server.s3_switches import Switches
 from storage_guard_s3 import S3Driver
@@ -365,6 +366,20 @@ def test_a_store_that_wants_bodies_hashed_gets_the_hash() -> None:
         told = there.driver(config=Config(s3={"payload_signing_enabled": True}))
         put(told, "third", DATA)
         assert there.asked("put_new") == 4
+
+
+@pytest.mark.parametrize("switch", [{"checksums": "unsupported"}, {"unsigned_payload": "no"}])
+def test_many_at_once_learn_what_a_store_does_not_take(switch: dict[str, str]) -> None:
+    with served(switches=Switches.parsed(switch)) as there:
+        driver, hold = there.driver(), Hold()
+        there.cues.add(Cue(held(hold), member="put_new", times=8))
+        with ThreadPoolExecutor(8) as pool:
+            puts = [pool.submit(put, driver, f"k{number}", DATA) for number in range(8)]
+            hold.wait_for(8)
+            hold.release()
+            infos = [each.result() for each in puts]
+        assert {info.etag for info in infos} == {hashlib.md5(DATA).hexdigest()}
+        assert there.asked("put_new") == 16
 
 
 def test_what_is_sent_again_for_its_sum_is_created_once() -> None:
