@@ -193,7 +193,9 @@ def _conditional(operation: Operation, route: Route, fault: Fault, text: str) ->
             # The key is taken, or the source is not what was pinned: the element tells, where there is one.
             return Changed(text) if fault.names("copy-source", "copysource") else Exists(text, sole=route.sole)
         return Changed(text) if operation in _PINNED else None
-    if code == "ConditionalRequestConflict" and operation in (*GUARDED, "remove"):
+    if code == "ConditionalRequestConflict" and operation == "remove":
+        return Busy(text)  # something else was under way: "retry" (DeleteObject, If-Match)
+    if code == "ConditionalRequestConflict" and operation in GUARDED:
         # Nobody wrote. PutObject, CopyObject: send it again; CompleteMultipartUpload: upload all parts anew.
         return Conflict(text, restart=operation == "finish")
     if code == "OperationAborted" and operation in GUARDED:

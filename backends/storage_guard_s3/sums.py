@@ -114,7 +114,7 @@ class Known:
     """What the store at this endpoint was seen to do. Shared by threads: each field changes once, one way.
 
     `sums`: what it compares. `certain`: it has said its own CRC-64/NVME, or is AWS: then nothing changes any more.
-    `hashed`: it wants the SHA-256 of bodies among the signed headers. `heard`: it took a body as it was sent, or is AWS.
+    `hashed`: it wants the SHA-256 of bodies among the signed headers. `heard`: it is AWS, or took a body as it was.
     """
 
     sums: Sums = "crc64nvme"

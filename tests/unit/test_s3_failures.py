@@ -100,6 +100,10 @@ def test_when_requests_met_nobody_wrote_and_only_an_upload_is_spoilt(code: str) 
         assert type(signal(operation, 409, code)) is Lost
 
 
+def test_a_removal_that_met_another_request_may_come_again() -> None:
+    assert type(signal("remove", 409, "ConditionalRequestConflict")) is Busy
+
+
 @pytest.mark.parametrize("operation", ["part", "part copy", "finish", "abort", "list parts"])
 def test_an_upload_that_is_unknown_is_gone(operation: Operation) -> None:
     for sole in (True, False):
