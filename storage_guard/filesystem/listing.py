@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from storage_guard import InvalidKey, ObjectInfo, ObjectNotFound, Prefix
-from storage_guard.filesystem.places import RESERVED, Places
+from storage_guard.filesystem.places import RESERVED, Places, is_a_folder
 
 Entry = dict[str, Any]
 
@@ -35,7 +35,7 @@ def head(places: Places, path: str) -> ObjectInfo:
         found = store.head(key)
     except InvalidKey:
         if places.is_folder(path):
-            raise IsADirectoryError(21, "a folder, and no object", path) from None
+            raise is_a_folder(path) from None
         raise
     if found is None:
         raise ObjectNotFound(f"nothing is at {path!r}", key=path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import stat
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -135,7 +136,7 @@ def raise_first(results: list[Receipt | StorageGuardError]) -> None:
 def whole_file(path: str) -> Generator[Any]:
     """A local file that replaces what is at the path when the block is left without an exception."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.part"
+    temporary = f"{path}.{os.getpid()}-{threading.get_ident()}.part"
     try:
         with open(temporary, "wb") as file:
             yield file

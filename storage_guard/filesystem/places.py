@@ -45,7 +45,7 @@ class OneStore:
     def file_at(self, path: str) -> tuple[Store, str]:
         store, key = self.folder_at(path)
         if not key:
-            raise _is_a_folder(path)
+            raise is_a_folder(path)
         return store, key
 
     def folder_at(self, path: str) -> tuple[Store, str]:
@@ -66,7 +66,7 @@ class Buckets:
     def file_at(self, path: str) -> tuple[Store, str]:
         store, key = self.folder_at(path)
         if not key:
-            raise _is_a_folder(path)
+            raise is_a_folder(path)
         return store, key
 
     def folder_at(self, path: str) -> tuple[Store, str]:
@@ -99,7 +99,7 @@ class Folders:
     def file_at(self, path: str) -> tuple[Store, str]:
         folder, name = posixpath.split(path)
         if not name:
-            raise _is_a_folder(path)
+            raise is_a_folder(path)
         store, key = self.folder_at(folder)
         return store, f"{key}/{name}" if key else name
 
@@ -137,5 +137,6 @@ def _nearest(path: str) -> tuple[str, int]:
         path = os.path.dirname(path)
 
 
-def _is_a_folder(path: str) -> IsADirectoryError:
+def is_a_folder(path: str) -> IsADirectoryError:
+    """What to raise where an object is wanted."""
     return IsADirectoryError(errno.EISDIR, "a folder, and no object", path)

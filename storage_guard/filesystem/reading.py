@@ -19,7 +19,7 @@ from storage_guard import InvalidKey, ObjectNotFound, Store
 from storage_guard.filesystem import listing, modes, moving
 from storage_guard.filesystem.blocks import BlockReader
 from storage_guard.filesystem.listing import Entry
-from storage_guard.filesystem.places import Places
+from storage_guard.filesystem.places import Places, is_a_folder
 
 
 class ReadingFileSystem(AbstractFileSystem):
@@ -159,7 +159,7 @@ class ReadingFileSystem(AbstractFileSystem):
             yield
         except InvalidKey:
             if self.places.is_folder(self._strip_protocol(path)):
-                raise IsADirectoryError(21, "a folder, and no object", path) from None
+                raise is_a_folder(path) from None
             raise
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:

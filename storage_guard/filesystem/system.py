@@ -332,11 +332,14 @@ class GuardFileSystem(ReadingFileSystem):
         if not recursive:
             named = dict.fromkeys(paths)
         else:
-            below = {each: self.find(each, maxdepth=maxdepth) for each in paths}
-            named = dict.fromkeys(name for each in paths for name in below[each])
+            named = dict[str, None]()
             for each in paths:
-                if not below[each] and not self.exists(each):
+                found = self.find(each, maxdepth=maxdepth)
+                if self.isfile(each):  # where a key may also begin others
+                    found.append(each)
+                elif not found and not self.isdir(each):
                     raise ObjectNotFound(f"nothing is at {each!r}", key=each)
+                named |= dict.fromkeys(found)
         for name, error in moving.side_by_side(self.rm_file, named):
             if error is not None and not (recursive and isinstance(error, ObjectNotFound) and name not in paths):
                 raise error

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fsspec.callbacks import Callback, TqdmCallback
 
-from filesystem.worlds import World
+from filesystem.worlds import WORLDS, World
 from storage_guard import AccessDenied, ObjectExists, OutcomeUnknown, Store, Unsupported
 from storage_guard.filesystem import GuardFile, GuardStore
 from storage_guard.memory import MemoryDriver
@@ -214,6 +214,15 @@ def test_a_removal_says_what_it_cannot_remove(world: World) -> None:
     fs.rm(world.path("*"))
     fs.rmdir(world.path("d"))
     assert world.names() == []
+
+
+@pytest.mark.parametrize("flat", [name for name in WORLDS if name != "file"])  # on a disk it is one of the two
+def test_a_key_that_others_begin_with_is_removed_with_them(flat: str, tmp_path: Path) -> None:
+    world = WORLDS[flat](tmp_path)
+    fs = world.fs()
+    fs.pipe({world.path("a"): b"a", world.path("a/b"): b"b", world.path("ab"): b"c"})
+    fs.rm(world.path("a"), recursive=True)
+    assert world.names() == ["ab"]
 
 
 def test_an_immutable_filesystem_removes_nothing(world: World) -> None:

@@ -209,7 +209,7 @@ def test_the_root_of_the_disk_is_a_directory() -> None:
 # Caches around it
 
 
-# fsspec's MMapCache closes its file by dropping it.
+# fsspec's caches close some of their files by dropping them.
 @pytest.mark.filterwarnings("ignore:unclosed file <_io.BufferedRandom:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("cache", ["simplecache", "filecache", "blockcache"])
@@ -239,6 +239,25 @@ def test_a_cache_that_would_publish_what_an_exception_left_does_not_write(
     local.fs().pipe(local.path("k"), b"another's")
     with fsspec.open(f"{cache}::{local.url('k')}", **{cache: {"cache_storage": str(tmp_path / "c")}}) as file:
         assert file.read() == b"another's"
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file <_io.BufferedWriter:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning")
+def test_several_files_through_a_cache_are_not_written_either(local: World, tmp_path: Path) -> None:
+    urls = [f"simplecache::{local.url(name)}" for name in "ab"]
+    opened = fsspec.open_files(urls, "wb", simplecache={"cache_storage": str(tmp_path / "c")})
+    with pytest.raises(Unsupported, match="simplecache::"), opened as files:
+        files[0].write(b"data")
+    assert local.names() == []
+
+
+def test_a_folder_as_a_filesystem_keeps_the_promise(world: World) -> None:
+    fs = fsspec.filesystem("dir", path=world.path("d"), fs=world.fs())
+    with fs.open("k", "wb") as file:
+        file.write(b"data")
+    with pytest.raises(FileExistsError):
+        fs.pipe("k", b"other")
+    assert (fs.cat("k"), fs.ls("", detail=False), world.names()) == (b"data", ["k"], ["d/k"])
 
 
 def test_a_cache_that_leaves_writing_to_us_keeps_the_promise(local: World, tmp_path: Path) -> None:
@@ -286,7 +305,25 @@ def test_asynchronous_callers_are_told_that_it_is_not() -> None:
     assert GuardStore(store=Store(MemoryDriver()), asynchronous=True, loop=None).async_impl is False
 
 
-# Forks
+# Forks and kills
+
+KILL = """
+import os, signal, sys
+import fsspec
+opened = fsspec.open(sys.argv[1], sys.argv[2])
+file = opened.open()
+file.write("half" * 100_000 if "t" in sys.argv[2] else b"half" * 100_000)
+file.flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("mode", ["wb", "wt"])
+def test_a_writer_that_is_killed_leaves_nothing(local: World, mode: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILL, local.url("k"), mode], check=False)
+    assert done.returncode < 0
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
+
 
 FORK = """
 import os, sys, warnings
