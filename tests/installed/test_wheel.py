@@ -88,15 +88,19 @@ for url in ("folder", "file:///tmp/folder", "memory://name"):
     assert environment.run("-c", code).split() == ["LocalDriver", "LocalDriver", "MemoryDriver"]
 
 
-def test_a_backend_whose_sdk_is_missing_says_what_to_install(environment: Environment) -> None:
-    code = """
+@pytest.mark.parametrize(("scheme", "missing"), [("oss", "oss2"), ("s3", "botocore")])
+def test_a_backend_whose_sdk_is_missing_says_what_to_install(
+    environment: Environment, scheme: str, missing: str
+) -> None:
+    code = f"""
 import storage_guard
 try:
-    storage_guard.open_store("oss://bucket", region="cn-hangzhou")
+    storage_guard.open_store("{scheme}://bucket", region="cn-hangzhou")
 except ModuleNotFoundError as error:
     print(error)
 """
-    assert environment.run("-c", code) == "oss:// needs oss2: pip install 'storage-guard[oss]'\n"
+    said = f"{scheme}:// needs {missing}: pip install 'storage-guard[{scheme}]'\n"
+    assert environment.run("-c", code) == said
 
 
 def test_importing_the_library_loads_nothing_for_later(environment: Environment) -> None:
