@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 import oss2
@@ -18,14 +17,16 @@ from storage_guard.wire.signing import (
     Signer,
     Unsigned,
     canonical_path,
+    daykeys,
     encoding,
     key_path,
     oss_v1,
     oss_v4,
     query_string,
 )
+from storage_guard.wire.signing.daykeys import DayKeys
 from storage_guard.wire.signing.macs import Mac, derived
-from wire.signing_beside_oss2 import START, SUBRESOURCES, Comparison, Mismatch, odd_text
+from wire.signing_beside_oss2 import START, SUBRESOURCES, Comparison, Mismatch, odd_text, once_derived
 
 
 @pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.soak)])
@@ -86,19 +87,6 @@ def without_token(real: Callable[..., bytes]) -> Callable[..., bytes]:
     return signed
 
 
-def once_derived(real: Callable[..., object], *, even_by: str) -> Callable[..., object]:
-    """The key of a day, kept when it should not be."""
-    first: dict[object, Any] = {}
-
-    def kept(signer: OSSV4Signer, credentials: Credentials, day: str) -> object:
-        right: Any = real(signer, credentials, day)
-        known = first.setdefault((signer, credentials if even_by == "day" else day), right)
-        return right._replace(mac=known.mac)
-
-    return kept
-
-
-DAY_KEY: Callable[..., object] = vars(OSSV4Signer)["_key_of_day"]
 PLANTED: dict[str, tuple[int, object, str, Callable[..., object]]] = {
     "a slash in the query is kept": (4, encoding, "percent_encoded", quote),
     "a tilde is encoded": (4, encoding, "percent_encoded", no_tilde),
@@ -110,8 +98,8 @@ PLANTED: dict[str, tuple[int, object, str, Callable[..., object]]] = {
     "the token is not signed": (4, oss_v4, "canonical_request", without_token(oss_v4.canonical_request)),
     "headers are not trimmed": (4, oss_v4, "header_fields", untrimmed),
     "headers keep their case": (4, oss_v4, "header_fields", as_spelled),
-    "the key is that of another day": (4, OSSV4Signer, "_key_of_day", once_derived(DAY_KEY, even_by="day")),
-    "the key is that of another secret": (4, OSSV4Signer, "_key_of_day", once_derived(DAY_KEY, even_by="secret")),
+    "the key is that of another day": (4, DayKeys, "of", once_derived(even_by="day")),
+    "the key is that of another secret": (4, DayKeys, "of", once_derived(even_by="secret")),
     "the path is encoded (1)": (1, oss_v1, "plain_path", canonical_path),
     "the token is not signed (1)": (1, oss_v1, "string_to_sign", without_token(oss_v1.string_to_sign)),
     "headers are not trimmed (1)": (1, oss_v1, "header_fields", untrimmed),
@@ -276,7 +264,7 @@ def test_the_key_of_a_day_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> No
         secrets.append(secret)
         return derived(secret, *parts)
 
-    monkeypatch.setattr(oss_v4, "derived", told)
+    monkeypatch.setattr(daykeys, "derived", told)
     signer = OSSV4Signer("cn-hangzhou")
     for credentials in (KEY, KEY, Credentials("LTAI0", "hush", "whisper")):
         signer.sign(Unsigned("PUT", "b", "k"), credentials, START)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 
-from storage_guard.wire.signing import Credentials, SigV4Signer, Unsigned, encoding, key_path, s3_v4
+from storage_guard.wire.signing import Credentials, SigV4Signer, Unsigned, daykeys, encoding, key_path, s3_v4
+from storage_guard.wire.signing.daykeys import DayKeys
 from storage_guard.wire.signing.macs import Mac, derived
 from storage_guard.wire.signing.s3_v4 import EMPTY_SHA256, object_path
 from wire.signing_beside_botocore import Comparison
-from wire.signing_beside_oss2 import START, Mismatch
+from wire.signing_beside_oss2 import START, Mismatch, once_derived
 
 KEY = Credentials("AKIA0", "hush", "whisper")
 HOST = {"host": "bucket.s3.eu-central-1.amazonaws.com"}
@@ -68,19 +68,6 @@ def own_names(fields: Mapping[str, str]) -> list[str]:
     return sorted(name for name in fields if name.startswith("x-amz-") or name in ("host", "content-type"))
 
 
-def once_derived(real: Callable[..., Any], *, even_by: str) -> Callable[..., object]:
-    """The key of a day, kept when it should not be."""
-    first: dict[object, Any] = {}
-
-    def kept(signer: SigV4Signer, credentials: Credentials, day: str) -> object:
-        right = real(signer, credentials, day)
-        known = first.setdefault((signer, credentials if even_by == "day" else day), right)
-        return right._replace(mac=known.mac)
-
-    return kept
-
-
-DAY_KEY: Callable[..., object] = vars(SigV4Signer)["_key_of_day"]
 PLANTED: dict[str, tuple[object, str, Callable[..., object]]] = {
     "a slash in the query is kept": (s3_v4, "percent_encoded", quote),
     "a tilde is encoded": (s3_v4, "percent_encoded", no_tilde),
@@ -96,8 +83,8 @@ PLANTED: dict[str, tuple[object, str, Callable[..., object]]] = {
     "inner tabs stay": (s3_v4, "_single_spaced", spaces_only),
     "what may change is signed": (s3_v4, "_signed_names", all_names),
     "only AWS's own headers are signed": (s3_v4, "_signed_names", own_names),
-    "the key is that of another day": (SigV4Signer, "_key_of_day", once_derived(DAY_KEY, even_by="day")),
-    "the key is that of another secret": (SigV4Signer, "_key_of_day", once_derived(DAY_KEY, even_by="secret")),
+    "the key is that of another day": (DayKeys, "of", once_derived(even_by="day")),
+    "the key is that of another secret": (DayKeys, "of", once_derived(even_by="secret")),
 }
 
 
@@ -201,7 +188,7 @@ def test_the_key_of_a_day_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> No
         secrets.append(secret)
         return derived(secret, *parts)
 
-    monkeypatch.setattr(s3_v4, "derived", told)
+    monkeypatch.setattr(daykeys, "derived", told)
     signer = SigV4Signer("us-east-1")
     for credentials in (KEY, KEY, Credentials("AKIA0", "hush", "whisper")):
         signer.sign(Unsigned("PUT", "", "k", {}, HOST), credentials, START)

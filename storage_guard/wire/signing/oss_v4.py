@@ -6,16 +6,14 @@ alibabacloud.com/help/en/oss/developer-reference/add-signatures-to-urls (in URLs
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from storage_guard.wire.signing.credentials import Credentials
+from storage_guard.wire.signing.daykeys import DayKeys
 from storage_guard.wire.signing.encoding import canonical_path, query_pair, query_string
 from storage_guard.wire.signing.fields import check_method, header_fields
-from storage_guard.wire.signing.macs import Mac, derived
 from storage_guard.wire.signing.signer import Unsigned
 from storage_guard.wire.signing.stamps import basic_stamp
 
@@ -29,15 +27,6 @@ _ALWAYS_SIGNED = frozenset(("content-md5", "content-type"))
 _SCOPE_PART = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class _DayKey(NamedTuple):
-    """What is the same in all signatures with one key on one day (UTC)."""
-
-    credentials: Credentials
-    day: str
-    scope: str
-    mac: Mac
-
-
 class OSSV4Signer:
     """Signs for one region, such as "cn-hangzhou". For a cloud box: its id as the region, and product "oss-cloudbox".
 
@@ -46,7 +35,7 @@ class OSSV4Signer:
     Raises ValueError for a region or product with characters that would take the scope apart.
     """
 
-    __slots__ = ("_additional_headers", "_day_key", "product", "region")
+    __slots__ = ("_additional_headers", "_keys", "product", "region")
 
     def __init__(self, region: str, product: str = "oss", *, additional_headers: Collection[str] = ()) -> None:
         if not (_SCOPE_PART.fullmatch(region) and _SCOPE_PART.fullmatch(product)):
@@ -55,8 +44,7 @@ class OSSV4Signer:
         self.product = product
         names = {name.lower() for name in additional_headers} - _ALWAYS_SIGNED
         self._additional_headers = tuple(sorted(name for name in names if not name.startswith(_OWN_PREFIX)))
-        # One, not a table: it is replaced when the day or the key changes, and no old secret stays behind.
-        self._day_key: _DayKey | None = None
+        self._keys = DayKeys("aliyun_v4", region, product, _TERMINATOR)
 
     def sign(self, request: Unsigned, credentials: Credentials, at: datetime) -> dict[str, str]:
         """As `Signer.sign` says."""
@@ -67,8 +55,8 @@ class OSSV4Signer:
         if credentials.security_token:
             fields["x-oss-security-token"] = credentials.security_token
         additional = self._additional(fields)
-        day_key = self._key_of_day(credentials, stamp[:8])
-        signature = _signature(day_key, stamp, canonical_request(request, fields, additional))
+        day_key = self._keys.of(credentials, stamp[:8])
+        signature = day_key.signature(ALGORITHM, stamp, canonical_request(request, fields, additional))
         authorization = f"{ALGORITHM} Credential={credentials.access_key_id}/{day_key.scope}, Signature={signature}"
         if additional:
             authorization += f", AdditionalHeaders={';'.join(additional)}"
@@ -82,7 +70,7 @@ class OSSV4Signer:
         stamp = basic_stamp(at)
         fields = header_fields(request.headers)
         additional = self._additional(fields)
-        day_key = self._key_of_day(credentials, stamp[:8])
+        day_key = self._keys.of(credentials, stamp[:8])
         query = dict(request.params)
         if credentials.security_token:
             query["x-oss-security-token"] = credentials.security_token
@@ -93,24 +81,11 @@ class OSSV4Signer:
         if additional:
             query["x-oss-additional-headers"] = ";".join(additional)
         canonical = canonical_request(request._replace(params=query), fields, additional)
-        query["x-oss-signature"] = _signature(day_key, stamp, canonical)
+        query["x-oss-signature"] = day_key.signature(ALGORITHM, stamp, canonical)
         return "&".join([query_pair(name, value) for name, value in query.items()])
 
     def _additional(self, fields: Mapping[str, str]) -> Sequence[str]:
         return [name for name in self._additional_headers if name in fields] if self._additional_headers else ()
-
-    def _key_of_day(self, credentials: Credentials, day: str) -> _DayKey:
-        known = self._day_key
-        if (
-            known is None
-            or known.day != day
-            or (known.credentials is not credentials and known.credentials != credentials)
-        ):
-            scope = f"{day}/{self.region}/{self.product}/{_TERMINATOR}"
-            secret = f"aliyun_v4{credentials.access_key_secret}".encode()
-            mac = derived(secret, day, self.region, self.product, _TERMINATOR)
-            known = self._day_key = _DayKey(credentials, day, scope, mac)
-        return known
 
 
 def canonical_request(request: Unsigned, fields: Mapping[str, str], additional: Sequence[str] = ()) -> bytes:
@@ -126,8 +101,3 @@ def canonical_request(request: Unsigned, fields: Mapping[str, str], additional: 
     path, query = canonical_path(request.bucket, request.key), query_string(request.params)
     payload = fields.get("x-oss-content-sha256", UNSIGNED_PAYLOAD)
     return f"{request.method}\n{path}\n{query}\n{lines}\n{';'.join(additional)}\n{payload}".encode()
-
-
-def _signature(day_key: _DayKey, stamp: str, canonical: bytes) -> str:
-    to_sign = f"{ALGORITHM}\n{stamp}\n{day_key.scope}\n{hashlib.sha256(canonical).hexdigest()}"
-    return day_key.mac.hexdigest(to_sign.encode())

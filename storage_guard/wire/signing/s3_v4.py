@@ -10,12 +10,11 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 from storage_guard.wire.signing.credentials import Credentials
+from storage_guard.wire.signing.daykeys import DayKeys
 from storage_guard.wire.signing.encoding import key_path, percent_encoded
 from storage_guard.wire.signing.fields import check_method, header_fields
-from storage_guard.wire.signing.macs import Mac, derived
 from storage_guard.wire.signing.signer import Unsigned
 from storage_guard.wire.signing.stamps import basic_stamp
 
@@ -36,15 +35,6 @@ _NEVER_SIGNED = frozenset(
 )
 
 
-class _DayKey(NamedTuple):
-    """What is the same in all signatures with one key on one day (UTC)."""
-
-    credentials: Credentials
-    day: str
-    scope: str
-    mac: Mac
-
-
 class SigV4Signer:
     """Signs for one region, such as "eu-central-1", and one service of S3's kind ("s3-outposts", "s3-object-lambda").
 
@@ -59,7 +49,7 @@ class SigV4Signer:
     which wants sessions in place of credentials.
     """
 
-    __slots__ = ("_day_key", "base_path", "region", "service")
+    __slots__ = ("_keys", "base_path", "region", "service")
 
     def __init__(self, region: str, service: str = "s3", *, base_path: str = "") -> None:
         if not (_SCOPE_PART.fullmatch(region) and _SCOPE_PART.fullmatch(service)):
@@ -69,8 +59,7 @@ class SigV4Signer:
         self.region = region
         self.service = service
         self.base_path = base_path
-        # One, not a table: it is replaced when the day or the key changes, and no old secret stays behind.
-        self._day_key: _DayKey | None = None
+        self._keys = DayKeys("AWS4", region, service, _TERMINATOR)
 
     def sign(self, request: Unsigned, credentials: Credentials, at: datetime) -> dict[str, str]:
         """As `Signer.sign` says."""
@@ -81,9 +70,9 @@ class SigV4Signer:
         fields.setdefault("x-amz-content-sha256", UNSIGNED_PAYLOAD)
         if credentials.security_token:
             fields["x-amz-security-token"] = credentials.security_token
-        day_key = self._key_of_day(credentials, stamp[:8])
+        day_key = self._keys.of(credentials, stamp[:8])
         names = _signed_names(fields)
-        signature = _signature(day_key, stamp, canonical_request(request, fields, names, self.base_path))
+        signature = day_key.signature(ALGORITHM, stamp, canonical_request(request, fields, names, self.base_path))
         fields["authorization"] = (
             f"{ALGORITHM} Credential={credentials.access_key_id}/{day_key.scope}, SignedHeaders={';'.join(names)}, "
             f"Signature={signature}"
@@ -96,7 +85,7 @@ class SigV4Signer:
             raise ValueError(f"a URL is valid for 1 to {MAX_EXPIRES_S} seconds, not {expires_s}")
         stamp = basic_stamp(at)
         fields = header_fields(request.headers)
-        day_key = self._key_of_day(credentials, stamp[:8])
+        day_key = self._keys.of(credentials, stamp[:8])
         names = _signed_names(fields)
         query = dict(request.params)
         query["X-Amz-Algorithm"] = ALGORITHM
@@ -107,21 +96,8 @@ class SigV4Signer:
         if credentials.security_token:
             query["X-Amz-Security-Token"] = credentials.security_token
         signed = canonical_request(request._replace(params=query), fields, names, self.base_path)
-        query["X-Amz-Signature"] = _signature(day_key, stamp, signed)
+        query["X-Amz-Signature"] = day_key.signature(ALGORITHM, stamp, signed)
         return "&".join([f"{percent_encoded(name)}={percent_encoded(value or '')}" for name, value in query.items()])
-
-    def _key_of_day(self, credentials: Credentials, day: str) -> _DayKey:
-        known = self._day_key
-        if (
-            known is None
-            or known.day != day
-            or (known.credentials is not credentials and known.credentials != credentials)
-        ):
-            scope = f"{day}/{self.region}/{self.service}/{_TERMINATOR}"
-            secret = f"AWS4{credentials.access_key_secret}".encode()
-            mac = derived(secret, day, self.region, self.service, _TERMINATOR)
-            known = self._day_key = _DayKey(credentials, day, scope, mac)
-        return known
 
 
 def object_path(bucket: str, key: str) -> str:
@@ -164,8 +140,3 @@ def _single_spaced(value: str) -> str:
     if value.isascii() and "  " not in value and "\t" not in value:
         return value
     return " ".join(value.split())
-
-
-def _signature(day_key: _DayKey, stamp: str, canonical: bytes) -> str:
-    to_sign = f"{ALGORITHM}\n{stamp}\n{day_key.scope}\n{hashlib.sha256(canonical).hexdigest()}"
-    return day_key.mac.hexdigest(to_sign.encode())
