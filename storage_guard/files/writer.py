@@ -27,7 +27,8 @@ class Creating(io.IOBase):
         super().__init__()
         self._draft = draft
         self._mode = mode
-        self._dropped = False
+        self._dropped = False  # with the wrapper around it
+        self._dropping = False  # right now
         self.held = False
         """Whether `close`, and leaving the `with` block without an exception, publish nothing yet: the file takes no
         more then, and `commit` or `discard` decides. For transactions. Dropped undecided, it is discarded."""
@@ -50,7 +51,7 @@ class Creating(io.IOBase):
     @property
     def closed(self) -> bool:
         """Whether nothing can be written any more: committed, discarded, failed, or closed and `held`."""
-        return self._draft.ended or self._draft.sealed
+        return not self._dropping and (self._draft.ended or self._draft.sealed)
 
     @property
     def state(self) -> str:
@@ -78,11 +79,13 @@ class Creating(io.IOBase):
     def close(self) -> None:
         """Commit, unless the file is closed; but discard, with a RuntimeWarning, while an exception is in flight that
         was not in flight when the file was opened."""
+        self._dropping = False
         self._draft.close(self._rest, held=self.held)
 
     def flush(self) -> None:
         """Publishes nothing, and sends nothing either: parts go up when they are full."""
-        self._draft.check_open()
+        if not self._dropping:
+            self._draft.check_open()
 
     def writable(self) -> bool:
         return True
@@ -116,8 +119,9 @@ class Creating(io.IOBase):
 
     def _dealloc_warn(self, source: object) -> None:
         # What the wrappers of the io module call, where they are told of it, when they are dropped unclosed; then they
-        # flush and close what they wrap, which would publish a part.
-        self._dropped = True
+        # flush and close what they wrap, which would publish a part. They must find it open: what a finalizer raises
+        # is shown from Python 3.13 on.
+        self._dropped = self._dropping = True
         self._draft.drop(f"was never closed: the {type(source).__name__} around it was dropped")
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -146,7 +150,7 @@ class ObjectWriter(Creating, io.BufferedIOBase):
         if isinstance(data, str):
             raise TypeError(f"{self.key!r}: a binary file takes bytes, not str")
         with memoryview(data) as given, bytes_of(given) as view:
-            if self._dropped:
+            if self._dropping:
                 return view.nbytes  # what a dropped wrapper still had
             self._draft.turn(self._draft.put, view)
             self._written_bytes += view.nbytes

@@ -8,6 +8,8 @@ import gc
 import gzip
 import io
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -195,6 +197,31 @@ def test_a_file_that_is_collected_unclosed_is_discarded_with_a_warning(world: Wo
     with pytest.warns(ResourceWarning, match="was not written"):
         forget()
     assert world.names() == []
+
+
+DROP = """
+import io, sys
+import fsspec
+fs, path = fsspec.url_to_fs(sys.argv[1])
+wrap = {"text": lambda file: io.TextIOWrapper(file), "buffer": io.BufferedWriter}[sys.argv[2]]
+wrapper = wrap(fs.open(path, "wb"))
+wrapper.write("half" if sys.argv[2] == "text" else b"half")
+del wrapper
+"""
+
+
+@pytest.mark.parametrize("wrapper", ["text", "buffer"])
+def test_a_dropped_wrapper_warns_once_and_raises_nothing(local: World, wrapper: str) -> None:
+    """In development mode, and from Python 3.13 on always, what a finalizer raises is shown."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-c", DROP, local.url("k"), wrapper],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.count("k' was not written") == 1
+    assert "Exception ignored" not in done.stderr
+    assert local.names() == []
 
 
 def test_a_file_is_closed_once_and_takes_no_more(local: World) -> None:
