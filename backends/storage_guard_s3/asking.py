@@ -130,9 +130,10 @@ def list_uploads(prefix: str, key_marker: str, upload_id_marker: str) -> Request
     return Request("list uploads", "GET", params=params | {name: value for name, value in named.items() if value})
 
 
-def list_parts(key: str, upload_id: str, marker: str) -> Request:
-    params = {"uploadId": upload_id, "max-parts": PAGE}
-    return Request("list parts", "GET", key, params | ({"part-number-marker": marker} if marker else {}))
+def list_parts(key: str, upload_id: str, marker: str, standing: Standing) -> Request:
+    """A customer's key goes along, without which the sums of parts are not shown (ListParts)."""
+    params = {"uploadId": upload_id, "max-parts": PAGE} | ({"part-number-marker": marker} if marker else {})
+    return Request("list parts", "GET", key, params, standing.key_headers())
 
 
 VERSIONING = Request("versioning", "GET", params={"versioning": ""})

@@ -299,7 +299,7 @@ class S3Driver:
         """Offsets are added up from part 1 on, and are right where none is missing."""
         at, offset_bytes = "", 0
         while True:
-            asked, answer = self._look.ask(asking.list_parts(key, upload_id, at))
+            asked, answer = self._look.ask(asking.list_parts(key, upload_id, at, self._standing))
             parts, more = answers.parts_of(asked, answer, offset_bytes)
             yield from parts
             if more is None:

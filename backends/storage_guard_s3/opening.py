@@ -59,7 +59,9 @@ class Place:
 
     def open(self) -> S3Client:
         """Raises ValueError for a profile that is not there, and for settings that botocore does not take."""
-        account = self.account
+        account, settings = self.account, dict(self.settings)
+        if account.anonymous:
+            settings["signature_version"] = botocore.UNSIGNED  # which would be another one behind a pickle
         try:
             session: Any = boto3.session.Session(
                 profile_name=account.profile,
@@ -68,9 +70,7 @@ class Place:
                 aws_secret_access_key=account.secret_access_key,
                 aws_session_token=account.session_token or None,
             )
-            client: S3Client = session.client(
-                "s3", endpoint_url=self.endpoint_url, config=Config(**dict(self.settings))
-            )
+            client: S3Client = session.client("s3", endpoint_url=self.endpoint_url, config=Config(**settings))
             return client
         except BotoCoreError as exc:
             raise ValueError(f"no client for s3://{self.bucket}: {exc}") from exc
@@ -125,6 +125,4 @@ def place_of(
         settings["use_dualstack_endpoint"] = True
     if fips:
         settings["use_fips_endpoint"] = True
-    if account.anonymous:
-        settings["signature_version"] = botocore.UNSIGNED
     return Place(bucket, account, region, endpoint_url, tuple(settings.items()))

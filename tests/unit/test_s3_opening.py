@@ -135,6 +135,12 @@ def test_an_opened_driver_pickles_and_one_over_a_client_says_that_it_does_not() 
         pickle.dumps(over(SESSION.client("s3"), "bucket"))
 
 
+def test_an_anonymous_driver_is_anonymous_behind_a_pickle() -> None:
+    driver, _ = open_url("s3://bucket", region="eu-central-1", anonymous=True)
+    with pytest.raises(Unsupported, match="anonymous"):
+        pickle.loads(pickle.dumps(driver)).presign("k", 60)
+
+
 def test_nothing_shows_a_secret() -> None:
     driver = opened(session_token="t0ken", customer_key=b"k" * 32)
     place = driver.__reduce__()[1][1]

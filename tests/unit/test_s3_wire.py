@@ -106,6 +106,24 @@ def test_a_copy_is_pinned_and_inherits_nothing(driver: S3Driver, noting: Noting)
     assert (headers["x-amz-metadata-directive"], headers["x-amz-tagging-directive"]) == ("REPLACE", "REPLACE")
 
 
+def test_a_customers_key_goes_with_all_that_concerns_bytes(noting: Noting) -> None:
+    with running(noting) as server:
+        driver = S3Driver(SESSION.client("s3", endpoint_url=server.url), BUCKET, customer_key=b"k" * 32)
+        put(driver, "source", DATA)
+        source = ObjectRef(driver.location, "source")
+        upload_id = driver.begin("k", fresh())
+        part = driver.put_part("k", upload_id, PartSlot(1, 0, len(DATA)), BytesBody(DATA))
+        driver.copy_part("k", upload_id, PartSlot(2, len(DATA), 1), source, 0)
+        list(driver.scan_parts("k", upload_id))
+        driver.finish_new("k", upload_id, [part], fresh())
+        driver.copy_new(source, "copy", fresh())
+        driver.read("k", 0, 1, None)
+    key = "server-side-encryption-customer-key"
+    for each in noting.seen:
+        assert f"x-amz-{key}" in each.headers, (each.method, each.raw_query)
+        assert (f"x-amz-copy-source-{key}" in each.headers) is ("x-amz-copy-source" in each.headers)
+
+
 def test_keys_are_sent_as_they_are(driver: S3Driver) -> None:
     for key in ("a+b", "%41", "~*()'!", "q?=1&r#", "\U0001f600", "x//y", "a/../b", "a/./b", " a ", "x<&", "\\"):
         meta = fresh()
