@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from storage_guard.testing.server.calls import Call, copy_source
 from storage_guard.testing.server.exchange import Asked
+from storage_guard.testing.server.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,16 @@ def all_but(*members: str) -> Callable[[Asked], bool]:
     """Allows everything except these members of `Asked`."""
     denied = frozenset(members)
     return lambda asked: asked.member not in denied
+
+
+def require_allowed(call: Call, credential: Credential, source: str) -> None:
+    """`source`: the header that names what a copy copies. Raises: Refusal, if this key may not do that."""
+    may = credential.may
+    if may is None:
+        return
+    if not may(call.asked):
+        raise Refusal("AccessDenied")
+    if call.action in {"copy", "copy_part"}:
+        named = copy_source(call.request.headers[source])
+        if named is not None and not may(Asked("read", named[0], named[1])):
+            raise Refusal("AccessDenied", "This key may not read the source.")

@@ -40,6 +40,15 @@ class Answer:
     body_bytes: int | None = None  # None: that of `body`, which is bytes then
 
 
+def answered(status: int, told: dict[str, str], headers: Mapping[str, str] | None, document: bytes) -> Answer:
+    """`told`: what all answers of the service tell."""
+    if headers:
+        told.update(headers)
+    if document:
+        told["Content-Type"] = "application/xml"
+    return Answer(status, told, document)
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a request is for, in the words of `storage_guard.driver`: "put_new", "copy_new", "begin", "put_part",

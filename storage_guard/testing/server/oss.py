@@ -11,23 +11,18 @@ from storage_guard.testing.server import oss_listing, oss_objects, oss_uploads
 from storage_guard.testing.server.blobs import Arriving
 from storage_guard.testing.server.buckets import (
     AlreadyExists,
-    BadPart,
     Buckets,
-    NoParts,
-    NoSuchBucket,
-    NoSuchKey,
-    NoSuchUpload,
-    NoSuchVersion,
-    PartsOutOfOrder,
     Refused,
     is_bucket_name,
 )
-from storage_guard.testing.server.credentials import Credentials
+from storage_guard.testing.server.calls import Call
+from storage_guard.testing.server.credentials import Credentials, require_allowed
 from storage_guard.testing.server.exchange import Answer, Asked, Dialect, Receiving, Request
-from storage_guard.testing.server.oss_errors import OSSRefusal
-from storage_guard.testing.server.oss_requests import Call, copy_source
-from storage_guard.testing.server.oss_service import Limits, Service, key_of, wanted_md5
+from storage_guard.testing.server.oss_requests import CALLS
+from storage_guard.testing.server.oss_service import Limits, Service, key_of
 from storage_guard.testing.server.oss_signatures import Verifier
+from storage_guard.testing.server.refusals import Refusal, Refusing, too_large, translated
+from storage_guard.testing.server.wishes import wanted_md5
 
 _Handler = Callable[[Service, Call, bytes], Answer]
 _Storing = Callable[[Service, Call, Arriving], Answer]
@@ -95,64 +90,41 @@ class OSSDialect(Dialect):
                 return _Storage(self._service, call, storing, self._expect_body(call))
             handler = _HANDLERS.get(call.action)
             if handler is None:
-                raise OSSRefusal("NotImplemented")
+                raise Refusal("NotImplemented")
             return _Document(self._service, call, handler)
-        except OSSRefusal as refusal:
-            return _Refusing(self._service, call, refusal)
+        except Refusal as refusal:
+            return Refusing(self._service.refuse, request, refusal)
 
     def refusal(self, request: Request, status: int, code: str) -> Answer:
-        return self._service.refuse(request, OSSRefusal(code, status=status))
+        return self._service.refuse(request, Refusal(code, status=status))
 
     def _call(self, request: Request) -> Call:
         seen = self._seen
         if seen is None or seen.request is not request:
-            seen = self._seen = Call(request, self._endpoints)
+            seen = self._seen = Call(request, self._endpoints, CALLS)
         return seen
 
     def _admit(self, call: Call) -> None:
-        """Raises: OSSRefusal."""
+        """Raises: Refusal."""
         if call.bucket and not is_bucket_name(call.bucket):
-            raise OSSRefusal("InvalidBucketName", more={"BucketName": call.bucket})
+            raise Refusal("InvalidBucketName", more={"BucketName": call.bucket})
         if self._verifier is None:
             return
         credential = self._verifier.whose(call, self.state.now())
-        if credential.may is None:
-            return
-        if not credential.may(call.asked):
-            raise OSSRefusal("AccessDenied")
-        if call.action in {"copy", "copy_part"}:
-            source = copy_source(call.request.headers["x-oss-copy-source"])
-            if source is not None and not credential.may(Asked("read", source[0], source[1])):
-                raise OSSRefusal("AccessDenied", "This key may not read the source.")
+        require_allowed(call, credential, "x-oss-copy-source")
 
     def _expect_body(self, call: Call) -> int:
-        """The bytes that a body may have. Raises: OSSRefusal, for what can be said before it comes."""
+        """The bytes that a body may have. Raises: Refusal, for what can be said before it comes."""
         key_of(call)
         headers = call.request.headers
         most = self._service.limits.put_bytes if call.action == "put" else self._service.limits.part_bytes
         text = headers.get("content-length")
         if text is None:
             if "chunked" not in headers.get("transfer-encoding", "").lower():
-                raise OSSRefusal("MissingContentLength")
+                raise Refusal("MissingContentLength")
         elif int(text) > most:
-            raise _too_large(most, int(text))
+            raise too_large(most, int(text))
         return most
-
-
-class _Refusing(Receiving):
-    def __init__(self, service: Service, call: Call, refusal: OSSRefusal) -> None:
-        self._service = service
-        self._call = call
-        self._refusal = refusal
-
-    def take(self, data: memoryview) -> None:
-        """What comes is not wanted."""
-
-    def end(self) -> Answer:
-        return self._service.refuse(self._call.request, self._refusal)
-
-    def cut(self) -> None:
-        """Nothing was kept."""
 
 
 class _Document(Receiving):
@@ -179,13 +151,13 @@ class _Document(Receiving):
         call = self._call
         try:
             if self._size_bytes > self._most:
-                raise _too_large(self._most, self._size_bytes)
+                raise too_large(self._most, self._size_bytes)
             body = b"".join(self._body)
             md5 = wanted_md5(call.request.headers)
             if md5 is not None and hashlib.md5(body, usedforsecurity=False).digest() != md5:
-                raise OSSRefusal("InvalidDigest")
+                raise Refusal("InvalidDigest")
             return self._handler(self._service, call, body)
-        except OSSRefusal as refusal:
+        except Refusal as refusal:
             return self._service.refuse(call.request, refusal)
         except Refused as refused:
             return self._service.refuse(call.request, _translated(refused, call))
@@ -221,11 +193,11 @@ class _Storage(Receiving):
         call = self._call
         try:
             if self._over:
-                raise _too_large(self._most, None)
+                raise too_large(self._most, None)
             if self._md5 is not None and self._arriving.md5() != self._md5:
-                raise OSSRefusal("InvalidDigest")
+                raise Refusal("InvalidDigest")
             return self._storing(self._service, call, self._arriving)
-        except OSSRefusal as refusal:
+        except Refusal as refusal:
             self.cut()
             return self._service.refuse(call.request, refusal)
         except Refused as refused:
@@ -238,38 +210,8 @@ class _Storage(Receiving):
             self._arriving.cut()
 
 
-def _too_large(most: int, size_bytes: int | None) -> OSSRefusal:
-    more = {"MaxSizeAllowed": str(most)}
-    if size_bytes is not None:
-        more["ProposedSize"] = str(size_bytes)
-    return OSSRefusal("EntityTooLarge", more=more)
-
-
-def _translated(refused: Refused, call: Call) -> OSSRefusal:
-    match refused:
-        case NoSuchBucket():
-            return OSSRefusal("NoSuchBucket", more={"BucketName": str(refused)})
-        case NoSuchKey(marker=marker):
-            headers: dict[str, str] = {}
-            if marker is not None:
-                headers = {"x-oss-delete-marker": "true", "x-oss-version-id": marker.version_id}
-            return OSSRefusal("NoSuchKey", more={"Key": call.key or ""}, headers=headers)
-        case NoSuchVersion():
-            return OSSRefusal("NoSuchVersion", more={"Key": call.key or "", "VersionId": str(refused)})
-        case AlreadyExists():
-            ec = "0042-00000214" if call.action == "finish" else ""
-            return OSSRefusal("FileAlreadyExists", ec=ec, more={"Key": call.key or ""})
-        case NoSuchUpload():
-            return OSSRefusal("NoSuchUpload", more={"UploadId": str(refused)})
-        case NoParts():
-            return OSSRefusal("MalformedXML", "An object needs a part.")
-        case PartsOutOfOrder():
-            return OSSRefusal("InvalidPartOrder", more={"UploadId": call.params["uploadId"]})
-        case BadPart(size_bytes=int(size_bytes)):
-            more = {"ProposedSize": str(size_bytes), "PartNumber": str(refused.number), "ETag": refused.etag.upper()}
-            return OSSRefusal("EntityTooSmall", more=more)
-        case BadPart():
-            more = {"ETag": refused.etag.upper(), "PartNumber": str(refused.number)}
-            return OSSRefusal("InvalidPart", more={**more, "UploadId": call.params["uploadId"]})
-        case _:
-            raise refused
+def _translated(refused: Refused, call: Call) -> Refusal:
+    if isinstance(refused, AlreadyExists):
+        ec = "0042-00000214" if call.action == "finish" else ""
+        return Refusal("FileAlreadyExists", ec=ec, more={"Key": call.key or ""})
+    return translated(refused, call.key or "", call.params.get("uploadId", ""), "x-oss-", str.upper)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from storage_guard.testing.server.documents import document, element, leaf
-
-_NONE: Mapping[str, str] = MappingProxyType({})
+from storage_guard.testing.server.refusals import Refusal
 
 # Status, message, and the EC of the service where one is documented (help.aliyun.com/en/oss/user-guide/<EC>).
 _KNOWN: dict[str, tuple[int, str, str]] = {
@@ -46,46 +43,28 @@ _KNOWN: dict[str, tuple[int, str, str]] = {
     "SignatureDoesNotMatch": (403, "The signature is not the one that was computed here.", "0002-00000040"),
 }
 
+_UNKNOWN = (400, "Refused.", "")
 _UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # what XML 1.0 has no way to say
 
 
-class OSSRefusal(Exception):
-    """A call is refused. `more` stands in the document beside the code, `headers` in the answer."""
-
-    def __init__(
-        self,
-        code: str,
-        message: str = "",
-        *,
-        ec: str = "",
-        status: int = 0,
-        more: Mapping[str, str] = _NONE,
-        headers: Mapping[str, str] = _NONE,
-    ) -> None:
-        known_status, known_message, known_ec = _KNOWN.get(code, (400, "Refused.", ""))
-        super().__init__(code)
-        self.code = code
-        self.message = message or known_message
-        self.ec = ec or known_ec
-        self.status = status or known_status
-        self.more = more
-        self.headers = headers
+def status_of(refusal: Refusal) -> int:
+    return refusal.status or _KNOWN.get(refusal.code, _UNKNOWN)[0]
 
 
-def invalid(name: str, value: str, message: str = "", *, ec: str = "") -> OSSRefusal:
-    return OSSRefusal("InvalidArgument", message, ec=ec, more={"ArgumentName": name, "ArgumentValue": value})
+def ec_of(refusal: Refusal) -> str:
+    return refusal.ec or _KNOWN.get(refusal.code, _UNKNOWN)[2]
 
 
-def error_document(refusal: OSSRefusal, *, host: str, request_id: str) -> bytes:
+def error_document(refusal: Refusal, *, host: str, request_id: str) -> bytes:
     fields = [
         leaf("Code", refusal.code),
-        leaf("Message", refusal.message),
+        leaf("Message", refusal.message or _KNOWN.get(refusal.code, _UNKNOWN)[1]),
         leaf("RequestId", request_id),
         leaf("HostId", host),
         *(leaf(name, _UNSHOWN.sub("\ufffd", value)) for name, value in refusal.more.items()),
     ]
-    if refusal.ec:
-        fields.append(leaf("EC", refusal.ec))
+    if ec := ec_of(refusal):
+        fields.append(leaf("EC", ec))
     return document(element("Error", *fields))
 
 

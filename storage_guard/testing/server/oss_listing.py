@@ -4,50 +4,37 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from itertools import islice
-from urllib.parse import quote
 
-from storage_guard.testing.server.documents import Malformed, document, element, leaf, parse
+from storage_guard.testing.server.buckets import Upload
+from storage_guard.testing.server.calls import Call
+from storage_guard.testing.server.dates import iso_date
+from storage_guard.testing.server.documents import document, element, leaf
 from storage_guard.testing.server.exchange import Answer
-from storage_guard.testing.server.oss_errors import OSSRefusal, invalid
 from storage_guard.testing.server.oss_objects import OWNER
-from storage_guard.testing.server.oss_requests import Call
-from storage_guard.testing.server.oss_service import Service, iso_date, quoted
-from storage_guard.testing.server.oss_uploads import MAX_LISTED, bound
-from storage_guard.testing.server.versions import Version, folded
+from storage_guard.testing.server.oss_service import Service, quoted
+from storage_guard.testing.server.oss_uploads import bound
+from storage_guard.testing.server.pages import MAX_LISTED, Names, objects, truncated, uploads
+from storage_guard.testing.server.refusals import invalid
+from storage_guard.testing.server.versions import Version
+from storage_guard.testing.server.wishes import versioning_of
 
 DEFAULT_LISTED = 100
-
-
-class _Names:
-    """How names are written in the document that was asked for."""
-
-    def __init__(self, call: Call) -> None:
-        wanted = call.params.get("encoding-type")
-        if wanted not in {None, "", "url"}:
-            raise invalid("encoding-type", wanted or "")
-        self._encoded = wanted == "url"
-
-    def head(self) -> list[str]:
-        return [leaf("EncodingType", "url")] if self._encoded else []
-
-    def leaf(self, element_name: str, name: str) -> str:
-        return leaf(element_name, quote(name, safe="") if self._encoded else name)
 
 
 def list_v2(service: Service, call: Call, _: bytes) -> Answer:
     token = call.params.get("continuation-token")
     marker = None if token is None else _from_token(token)
-    shown, more = _objects(service, call, marker, call.params.get("start-after"))
-    names = _Names(call)
+    most = bound(call, "max-keys", DEFAULT_LISTED, MAX_LISTED)
+    shown, more = objects(service.state, call, marker, call.params.get("start-after"), most)
+    names = Names(call, safe="")
     fields = [
         leaf("Name", call.bucket),
         names.leaf("Prefix", call.params.get("prefix", "")),
         names.leaf("StartAfter", call.params.get("start-after", "")),
-        leaf("MaxKeys", bound(call, "max-keys", DEFAULT_LISTED, MAX_LISTED)),
+        leaf("MaxKeys", most),
         names.leaf("Delimiter", call.params.get("delimiter", "")),
         *names.head(),
-        leaf("IsTruncated", "true" if more else "false"),
+        truncated(more=more),
         leaf("KeyCount", len(shown)),
     ]
     if token is not None:
@@ -61,16 +48,17 @@ def list_v2(service: Service, call: Call, _: bytes) -> Answer:
 
 def list_v1(service: Service, call: Call, _: bytes) -> Answer:
     marker = call.params.get("marker")
-    shown, more = _objects(service, call, marker, None)
-    names = _Names(call)
+    most = bound(call, "max-keys", DEFAULT_LISTED, MAX_LISTED)
+    shown, more = objects(service.state, call, marker, None, most)
+    names = Names(call, safe="")
     fields = [
         leaf("Name", call.bucket),
         names.leaf("Prefix", call.params.get("prefix", "")),
         names.leaf("Marker", marker or ""),
-        leaf("MaxKeys", bound(call, "max-keys", DEFAULT_LISTED, MAX_LISTED)),
+        leaf("MaxKeys", most),
         names.leaf("Delimiter", call.params.get("delimiter", "")),
         *names.head(),
-        leaf("IsTruncated", "true" if more else "false"),
+        truncated(more=more),
     ]
     if more:
         fields.append(names.leaf("NextMarker", shown[-1][0]))
@@ -78,22 +66,7 @@ def list_v1(service: Service, call: Call, _: bytes) -> Answer:
     return service.answer(200, {}, document(element("ListBucketResult", *fields)))
 
 
-def _objects(
-    service: Service, call: Call, marker: str | None, start_after: str | None
-) -> tuple[list[tuple[str, Version | None]], bool]:
-    """A page of keys and common prefixes beyond `marker`, the last name of the page before, and of keys beyond
-    `start_after`; and whether there are more."""
-    prefix = call.params.get("prefix", "")
-    most = bound(call, "max-keys", DEFAULT_LISTED, MAX_LISTED)
-    after = max((name for name in (marker, start_after) if name), default=None)
-    items = service.state[call.bucket].histories.objects(at_least=prefix, after=after)
-    # What lies below a common prefix is beyond it in order, and was shown with it.
-    names = (item for item in folded(items, prefix, call.params.get("delimiter", "")) if item[0] != marker)
-    page = list(islice(names, most + 1))
-    return page[:most], len(page) > most
-
-
-def _contents(names: _Names, shown: list[tuple[str, Version | None]], *, with_owner: bool) -> list[str]:
+def _contents(names: Names, shown: list[tuple[str, Version | None]], *, with_owner: bool) -> list[str]:
     fields: list[str] = []
     for name, version in shown:
         if version is None or version.content is None:
@@ -110,8 +83,7 @@ def _contents(names: _Names, shown: list[tuple[str, Version | None]], *, with_ow
                 OWNER if with_owner else "",
             )
         )
-    fields += [element("CommonPrefixes", names.leaf("Prefix", name)) for name, version in shown if version is None]
-    return fields
+    return fields + names.prefixes(shown)
 
 
 def _as_token(name: str) -> str:
@@ -126,50 +98,18 @@ def _from_token(token: str) -> str:
 
 
 def list_uploads(service: Service, call: Call, _: bytes) -> Answer:
-    params = call.params
-    prefix = params.get("prefix", "")
     most = bound(call, "max-uploads", MAX_LISTED, MAX_LISTED)
-    marker = params.get("key-marker", "")
-    # An upload id counts together with a key only: help.aliyun.com/document_detail/31997.html
-    id_marker = params.get("upload-id-marker", "") if marker else ""
-    uploads = sorted(service.state[call.bucket].uploads.values(), key=lambda upload: (upload.key, upload.upload_id))
-    items = (
-        (upload.key, upload)
-        for upload in uploads
-        if upload.key >= prefix
-        and (upload.key > marker or (upload.key == marker and id_marker and upload.upload_id > id_marker))
-    )
-    entries = folded(items, prefix, params.get("delimiter", ""))
-    page = list(islice((item for item in entries if item[1] is not None or item[0] != marker), most + 1))
-    shown, more = page[:most], len(page) > most
-    names = _Names(call)
-    last_name, last = shown[-1] if more else ("", None)
-    fields = [
-        leaf("Bucket", call.bucket),
-        *names.head(),
-        names.leaf("KeyMarker", marker),
-        leaf("UploadIdMarker", id_marker),
-        names.leaf("NextKeyMarker", last_name),
-        leaf("NextUploadIdMarker", "" if last is None else last.upload_id),
-        names.leaf("Delimiter", params.get("delimiter", "")),
-        names.leaf("Prefix", prefix),
-        leaf("MaxUploads", most),
-        leaf("IsTruncated", "true" if more else "false"),
-    ]
-    for name, upload in shown:
-        if upload is None:
-            fields.append(element("CommonPrefixes", names.leaf("Prefix", name)))
-            continue
-        fields.append(
-            element(
-                "Upload",
-                names.leaf("Key", name),
-                leaf("UploadId", upload.upload_id),
-                leaf("StorageClass", upload.attributes.storage_class),
-                leaf("Initiated", iso_date(upload.initiated)),
-            )
-        )
+    fields = uploads(service.state, call, most, "", _upload)
     return service.answer(200, {}, document(element("ListMultipartUploadsResult", *fields)))
+
+
+def _upload(names: Names, upload: Upload) -> list[str]:
+    return [
+        names.leaf("Key", upload.key),
+        leaf("UploadId", upload.upload_id),
+        leaf("StorageClass", upload.attributes.storage_class),
+        leaf("Initiated", iso_date(upload.initiated)),
+    ]
 
 
 def get_versioning(service: Service, call: Call, _: bytes) -> Answer:
@@ -180,14 +120,7 @@ def get_versioning(service: Service, call: Call, _: bytes) -> Answer:
 
 def put_versioning(service: Service, call: Call, body: bytes) -> Answer:
     bucket = service.state[call.bucket]
-    try:
-        root = parse(body)
-    except Malformed as error:
-        raise OSSRefusal("MalformedXML") from error
-    status = root.text("Status")
-    if root.name != "VersioningConfiguration" or status not in {"Enabled", "Suspended"}:
-        raise OSSRefusal("MalformedXML")
-    bucket.versioning = "enabled" if status == "Enabled" else "suspended"
+    bucket.versioning = versioning_of(body)
     return service.answer(200)
 
 

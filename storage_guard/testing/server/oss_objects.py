@@ -6,26 +6,19 @@ import re
 from datetime import datetime
 from urllib.parse import quote
 
-from storage_guard.testing.server.blobs import WINDOW_BYTES, Arriving, Content
-from storage_guard.testing.server.buckets import Bucket, NoSuchKey, NoSuchVersion, Which, fails
-from storage_guard.testing.server.documents import Malformed, document, element, leaf, parse
+from storage_guard.testing.server.blobs import Arriving, Content
+from storage_guard.testing.server.buckets import Bucket, Which, fails
+from storage_guard.testing.server.calls import Call, copy_source
+from storage_guard.testing.server.dates import http_date, http_time, iso_date
+from storage_guard.testing.server.documents import document, element, leaf
 from storage_guard.testing.server.exchange import Answer
-from storage_guard.testing.server.oss_errors import OSSRefusal, invalid
-from storage_guard.testing.server.oss_requests import MAX_KEY_BYTES, Call, copy_source
-from storage_guard.testing.server.oss_service import (
-    Service,
-    attributes_of,
-    http_date,
-    iso_date,
-    key_of,
-    must_be_new,
-    object_headers,
-    quoted,
-)
-from storage_guard.testing.server.oss_signatures import http_time
+from storage_guard.testing.server.objects import bytes_of, marker_leaves, removal_told, source_named
+from storage_guard.testing.server.oss_requests import MAX_KEY_BYTES
+from storage_guard.testing.server.oss_service import Service, attributes_of, key_of, must_be_new, object_headers, quoted
+from storage_guard.testing.server.refusals import Refusal, invalid, marker_told
 from storage_guard.testing.server.versions import Attributes, Version
+from storage_guard.testing.server.wishes import replaces, to_remove
 
-MAX_REMOVED = 1000
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _OVERRIDES = ("content-type", "content-language", "expires", "cache-control", "content-disposition", "content-encoding")
 
@@ -37,10 +30,10 @@ def put(service: Service, call: Call, body: Arriving) -> Answer:
     if must_be_new(call, bucket):
         bucket.require_free(key)
     version = bucket.put(key, body.end(), attributes)
-    return service.answer(200, _written(version, bucket))
+    return service.answer(200, written(version, bucket))
 
 
-def _written(version: Version, bucket: Bucket) -> dict[str, str]:
+def written(version: Version, bucket: Bucket) -> dict[str, str]:
     content = version.content
     if content is None:
         raise ValueError(f"{version.key!r} is deleted")
@@ -54,18 +47,10 @@ def _written(version: Version, bucket: Bucket) -> dict[str, str]:
 def source_of(service: Service, call: Call) -> tuple[Version, Content, dict[str, str]]:
     """What a copy copies, if its conditions hold, and what the answer tells of it."""
     text = call.request.headers["x-oss-copy-source"]
-    named = copy_source(text)
-    if named is None:
-        raise invalid("x-oss-copy-source", text)
-    bucket_name, key, version_id = named
-    bucket = service.state[bucket_name]
-    try:
-        version = bucket.find(key, version_id)
-    except (NoSuchKey, NoSuchVersion) as refused:
-        raise OSSRefusal(type(refused).__name__, more={"Key": key}) from refused
+    bucket, version = source_named(service.state, "x-oss-copy-source", text)
     if version.content is None:
         # The version that was asked for is a delete marker: help.aliyun.com/document_detail/31979.html
-        raise OSSRefusal("NoSuchKey", more={"Key": key})
+        raise Refusal("NoSuchKey", more={"Key": version.key})
     _require(call, version, "x-oss-copy-source-")
     told = {"x-oss-copy-source-version-id": version.version_id} if bucket.versioning != "never" else {}
     return version, version.content, told
@@ -77,19 +62,15 @@ def copy(service: Service, call: Call, _: bytes) -> Answer:
     headers = call.request.headers
     source, content, told = source_of(service, call)
     wanted = attributes_of(headers, service.limits)
-    directive = headers.get("x-oss-metadata-directive", "COPY").upper()
-    tagging = headers.get("x-oss-tagging-directive", "COPY").upper()
-    for name, value in (("x-oss-metadata-directive", directive), ("x-oss-tagging-directive", tagging)):
-        if value not in {"COPY", "REPLACE"}:
-            raise invalid(name, value)
+    own_meta, own_tags = replaces(headers, "x-oss-")
     if _too_large(service, call, content):
-        raise OSSRefusal("EntityTooLarge", "Too large to be copied between buckets at once.")
-    kept = wanted if directive == "REPLACE" else source.attributes
+        raise Refusal("EntityTooLarge", "Too large to be copied between buckets at once.")
+    kept = wanted if own_meta else source.attributes
     asked = {name: value for name, value in wanted.headers.items() if name.startswith("x-oss-")}
     attributes = Attributes(
         {**kept.headers, **asked},
         kept.meta,
-        (wanted if tagging == "REPLACE" else source.attributes).tags,
+        (wanted if own_tags else source.attributes).tags,
         wanted.storage_class,
         wanted.acl,
     )
@@ -99,7 +80,7 @@ def copy(service: Service, call: Call, _: bytes) -> Answer:
     result = element(
         "CopyObjectResult", leaf("ETag", quoted(content.etag)), leaf("LastModified", iso_date(version.modified))
     )
-    return service.answer(200, {**_written(version, bucket), **told}, document(result))
+    return service.answer(200, {**written(version, bucket), **told}, document(result))
 
 
 def _too_large(service: Service, call: Call, content: Content) -> bool:
@@ -108,7 +89,7 @@ def _too_large(service: Service, call: Call, content: Content) -> bool:
 
 
 def _require(call: Call, version: Version, prefix: str) -> None:
-    """Raises: OSSRefusal, if a condition of the headers that begin with `prefix` does not hold."""
+    """Raises: Refusal, if a condition of the headers that begin with `prefix` does not hold."""
     headers = call.request.headers
     conditions: list[tuple[Which, str | datetime]] = []
     # The order of RFC 9110; OSS's documents name none.
@@ -131,10 +112,10 @@ def _require(call: Call, version: Version, prefix: str) -> None:
         conditions.append((which, time))
     failed = fails(version, conditions) if conditions else None
     if failed in {"matches", "not newer"}:
-        raise OSSRefusal("PreconditionFailed")
+        raise Refusal("PreconditionFailed")
     if failed is not None:
         told = {"ETag": quoted("" if version.content is None else version.content.etag)}
-        raise OSSRefusal("NotModified", headers={**told, "Last-Modified": http_date(version.modified)})
+        raise Refusal("NotModified", headers={**told, "Last-Modified": http_date(version.modified)})
 
 
 def _found(service: Service, call: Call) -> tuple[Version, Content, Bucket]:
@@ -142,8 +123,7 @@ def _found(service: Service, call: Call) -> tuple[Version, Content, Bucket]:
     version_id = call.params.get("versionId")
     version = bucket.find(key_of(call), version_id)
     if version.content is None:
-        marker = {"x-oss-delete-marker": "true", "x-oss-version-id": version.version_id}
-        raise OSSRefusal("MethodNotAllowed", headers=marker)
+        raise Refusal("MethodNotAllowed", headers=marker_told(version, "x-oss-"))
     _require(call, version, "")
     return version, version.content, bucket
 
@@ -164,20 +144,10 @@ def read(service: Service, call: Call, _: bytes) -> Answer:
         value = call.params.get(f"response-{name}")
         if value is not None:
             told["Content-Type" if name == "content-type" else name] = value
-    size_bytes = content.size_bytes
-    start, stop = 0, size_bytes
-    status = 200
     asked = call.request.headers.get("range")
-    if asked is not None:
-        standard = call.request.headers.get("x-oss-range-behavior") == "standard"
-        span = span_of(asked, size_bytes, standard=standard)
-        if span is not None:
-            start, stop = span
-            status = 206
-            told["Content-Range"] = f"bytes {start}-{stop - 1}/{size_bytes}"
-    if stop - start <= WINDOW_BYTES:
-        return Answer(status, told, b"".join(content.blob.windows(start, stop)))
-    return Answer(status, told, content.blob.windows(start, stop), stop - start)
+    standard = call.request.headers.get("x-oss-range-behavior") == "standard"
+    span = None if asked is None else span_of(asked, content.size_bytes, standard=standard)
+    return bytes_of(content, span, told)
 
 
 def span_of(text: str, size_bytes: int, *, standard: bool) -> tuple[int, int] | None:
@@ -201,27 +171,19 @@ def span_of(text: str, size_bytes: int, *, standard: bool) -> tuple[int, int] | 
     if not standard:
         return None
     if start >= size_bytes:
-        raise OSSRefusal("InvalidRange", more={"ActualObjectSize": str(size_bytes), "RangeRequested": text})
+        raise Refusal("InvalidRange", more={"ActualObjectSize": str(size_bytes), "RangeRequested": text})
     return max(start, 0), min(last + 1, size_bytes)
 
 
 def remove(service: Service, call: Call, _: bytes) -> Answer:
     bucket = service.state[call.bucket]
-    version_id = call.params.get("versionId")
-    gone = bucket.remove(key_of(call), version_id)
-    told: dict[str, str] = {}
-    if gone is not None and gone.content is None:
-        told["x-oss-delete-marker"] = "true"
-    shown = version_id if gone is None else gone.version_id
-    if bucket.versioning != "never" and shown is not None:
-        told["x-oss-version-id"] = shown
-    return service.answer(204, told)
+    return service.answer(204, removal_told(bucket, key_of(call), call.params.get("versionId"), "x-oss-"))
 
 
 def remove_many(service: Service, call: Call, body: bytes) -> Answer:
     bucket = service.state[call.bucket]
     if "content-md5" not in call.request.headers:
-        raise OSSRefusal("InvalidArgument", "This call needs a Content-MD5.")
+        raise Refusal("InvalidArgument", "This call needs a Content-MD5.")
     wanted, quiet = _to_remove(body)
     encoded = call.params.get("encoding-type") == "url"
     told: list[str] = [leaf("EncodingType", "url")] if encoded else []
@@ -232,32 +194,16 @@ def remove_many(service: Service, call: Call, body: bytes) -> Answer:
         fields = [leaf("Key", quote(key, safe="") if encoded else key)]
         if version_id is not None:
             fields.append(leaf("VersionId", version_id))
-        if gone is not None and gone.content is None:
-            fields.append(leaf("DeleteMarker", "true"))
-            fields.append(leaf("DeleteMarkerVersionId", gone.version_id))
-        told.append(element("Deleted", *fields))
+        told.append(element("Deleted", *fields, *marker_leaves(gone)))
     return service.answer(200, {}, b"" if quiet else document(element("DeleteResult", *told)))
 
 
 def _to_remove(body: bytes) -> tuple[list[tuple[str, str | None]], bool]:
-    try:
-        root = parse(body)
-    except Malformed as error:
-        raise OSSRefusal("MalformedXML") from error
-    wanted: list[tuple[str, str | None]] = []
-    for node in root.all("Object"):
-        # A key keeps its blanks.
-        key = next((child.whole_text() for child in node.all("Key")), "")
-        if not 1 <= len(key.encode()) <= MAX_KEY_BYTES:
-            raise OSSRefusal("MalformedXML")
-        version_id = node.text("VersionId")
-        if version_id == "":
-            raise OSSRefusal("MalformedXML", ec="0016-00000612")
-        wanted.append((key, version_id))
-    quiet = root.text("Quiet") or "false"
-    if root.name != "Delete" or not 1 <= len(wanted) <= MAX_REMOVED or quiet not in {"true", "false"}:
-        raise OSSRefusal("MalformedXML")
-    return wanted, quiet == "true"
+    named, quiet = to_remove(body, MAX_KEY_BYTES)
+    wanted = [(key, node.text("VersionId")) for key, node in named]
+    if any(version_id == "" for _, version_id in wanted):
+        raise Refusal("MalformedXML", ec="0016-00000612")
+    return wanted, quiet
 
 
 def get_tags(service: Service, call: Call, _: bytes) -> Answer:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime
-from functools import lru_cache
 from itertools import count
 from typing import Literal
-from urllib.parse import parse_qsl
 
 from storage_guard.testing.server.buckets import Bucket, Buckets
-from storage_guard.testing.server.exchange import Answer, Request
-from storage_guard.testing.server.oss_errors import OSSRefusal, error_document, in_a_header, invalid
-from storage_guard.testing.server.oss_requests import MAX_KEY_BYTES, Call
+from storage_guard.testing.server.calls import Call
+from storage_guard.testing.server.exchange import Answer, Request, answered
+from storage_guard.testing.server.limits import Bounds
+from storage_guard.testing.server.objects import headers_of
+from storage_guard.testing.server.oss_errors import ec_of, error_document, in_a_header, status_of
+from storage_guard.testing.server.oss_requests import MAX_KEY_BYTES
+from storage_guard.testing.server.refusals import Refusal, invalid
 from storage_guard.testing.server.versions import Attributes, Version
+from storage_guard.testing.server.wishes import kept_of, tags_of
 
-MAX_TAGS = 10
 STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
 ACLS = ("default", "private", "public-read", "public-read-write")
 ENCRYPTIONS = ("AES256", "KMS", "SM4")
@@ -34,22 +32,11 @@ _KEPT = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds that tests may want smaller than the service's.
+class Limits(Bounds):
+    """The service's own, where a test wants no others. `copy_bytes`: of a copy between buckets."""
 
-    `put_bytes`, `part_bytes`, `copy_bytes`: of one put, one part, and one copy between buckets. `min_part_bytes`: of a
-    part that is not the last. `document_bytes`: of a body that is a document. `skew_s`: seconds that a client's clock
-    may be off.
-    """
-
-    put_bytes: int = 5 << 30
-    part_bytes: int = 5 << 30
-    copy_bytes: int = 5 << 30
     min_part_bytes: int = 100 << 10
-    parts: int = 10_000
     meta_bytes: int = 8 << 10
-    document_bytes: int = 4 << 20
-    skew_s: int = 900
 
 
 class Service:
@@ -67,37 +54,33 @@ class Service:
 
     def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
         """An answer, and its document if it has one."""
-        told = self.told()
-        if headers:
-            told.update(headers)
-        if body:
-            told["Content-Type"] = "application/xml"
-        return Answer(status, told, body)
+        return answered(status, self.told(), headers, body)
 
     def told(self) -> dict[str, str]:
         """What all answers tell."""
         return {"Server": "AliyunOSS", "x-oss-request-id": f"{next(self._requests):024X}", "x-oss-server-time": "1"}
 
-    def refuse(self, request: Request, refusal: OSSRefusal) -> Answer:
+    def refuse(self, request: Request, refusal: Refusal) -> Answer:
         told = self.told()
         told.update(refusal.headers)
-        if refusal.ec:
-            told["x-oss-ec"] = refusal.ec
-        if refusal.status == 304:
+        status = status_of(refusal)
+        if ec := ec_of(refusal):
+            told["x-oss-ec"] = ec
+        if status == 304:
             return Answer(304, told)
         body = error_document(refusal, host=request.host, request_id=told["x-oss-request-id"])
         if request.method == "HEAD":
             told["x-oss-err"] = in_a_header(body)
-            return Answer(refusal.status, told)
+            return Answer(status, told)
         told["Content-Type"] = "application/xml"
-        return Answer(refusal.status, told, body)
+        return Answer(status, told, body)
 
 
 def key_of(call: Call) -> str:
-    """Raises: OSSRefusal, if it is not a name for an object."""
+    """Raises: Refusal, if it is not a name for an object."""
     key = call.key
     if key is None or key[:1] in {"/", "\\"} or not 1 <= len(key.encode()) <= MAX_KEY_BYTES:
-        raise OSSRefusal("InvalidObjectName", more={"ObjectName": key or ""})
+        raise Refusal("InvalidObjectName", more={"ObjectName": key or ""})
     return key
 
 
@@ -113,14 +96,8 @@ def must_be_new(call: Call, bucket: Bucket) -> bool:
 
 
 def attributes_of(headers: Mapping[str, str], limits: Limits) -> Attributes:
-    """What a put, copy or begin wants kept. Raises: OSSRefusal."""
-    kept: dict[str, str] = {}
-    meta: dict[str, str] = {}
-    for name, value in headers.items():
-        if name in _KEPT:
-            kept[name] = value
-        elif name.startswith(META):
-            meta[name[len(META) :]] = value
+    """What a put, copy or begin wants kept. Raises: Refusal."""
+    kept, meta = kept_of(headers, _KEPT, META)
     if meta:
         _check_meta(meta, limits)
     storage_class = headers.get("x-oss-storage-class", "Standard")
@@ -130,8 +107,8 @@ def attributes_of(headers: Mapping[str, str], limits: Limits) -> Attributes:
     if acl not in ACLS:
         raise invalid("x-oss-object-acl", acl)
     if kept.get("x-oss-server-side-encryption", "AES256") not in ENCRYPTIONS:
-        raise OSSRefusal("InvalidEncryptionAlgorithmError")
-    tags = _tags(headers["x-oss-tagging"]) if "x-oss-tagging" in headers else {}
+        raise Refusal("InvalidEncryptionAlgorithmError")
+    tags = tags_of(headers["x-oss-tagging"]) if "x-oss-tagging" in headers else {}
     return Attributes(kept, meta, tags, storage_class, acl)
 
 
@@ -143,68 +120,16 @@ def _check_meta(meta: Mapping[str, str], limits: Limits) -> None:
         raise invalid(META, "", "There is too much user metadata.", ec="0011-00000002")
 
 
-def _tags(text: str) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=MAX_TAGS)
-    except ValueError as error:
-        raise OSSRefusal("InvalidTag") from error
-    tags = dict(pairs)
-    if len(tags) != len(pairs) or any(not 1 <= len(name) <= 128 or len(value) > 256 for name, value in pairs):
-        raise OSSRefusal("InvalidTag")
-    return tags
-
-
 def object_headers(version: Version, bucket: Bucket) -> dict[str, str]:
     """What is told of an object, besides its length."""
-    content = version.content
-    if content is None:
-        raise ValueError(f"{version.key!r} is deleted")
-    attributes = version.attributes
-    told = {"Content-Type": "application/octet-stream", **attributes.headers}
-    if "content-type" in told:
-        told["Content-Type"] = told.pop("content-type")
-    for name, value in attributes.meta.items():
-        told[META + name] = value
-    told["ETag"] = quoted(content.etag)
-    told["Last-Modified"] = http_date(version.modified)
-    told["Accept-Ranges"] = "bytes"
+    told = headers_of(version, bucket, "x-oss-", quoted, default_type="application/octet-stream")
     told["x-oss-object-type"] = "Multipart" if version.in_parts else "Normal"
-    told["x-oss-storage-class"] = attributes.storage_class
-    told["x-oss-hash-crc64ecma"] = str(content.crc)
-    if attributes.tags:
-        told["x-oss-tagging-count"] = str(len(attributes.tags))
-    if bucket.versioning != "never":
-        told["x-oss-version-id"] = version.version_id
+    told["x-oss-storage-class"] = version.attributes.storage_class
+    if version.content is not None:
+        told["x-oss-hash-crc64ecma"] = str(version.content.crc)
     return told
 
 
 def quoted(etag: str) -> str:
     """An ETag as OSS shows it."""
     return f'"{etag.upper()}"'
-
-
-def http_date(time: datetime) -> str:
-    return _http_date(int(time.timestamp()))
-
-
-@lru_cache(maxsize=64)
-def _http_date(epoch_s: int) -> str:
-    return format_datetime(datetime.fromtimestamp(epoch_s, UTC), usegmt=True)
-
-
-def iso_date(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%S}.000Z"
-
-
-def wanted_md5(headers: Mapping[str, str]) -> bytes | None:
-    """What the client says the MD5 of the body is. Raises: OSSRefusal."""
-    text = headers.get("content-md5")
-    if text is None:
-        return None
-    try:
-        md5 = b64decode(text, validate=True)
-    except (NotBase64, ValueError) as error:
-        raise OSSRefusal("InvalidDigest", more={"Content-MD5": text}) from error
-    if len(md5) != 16:
-        raise OSSRefusal("InvalidDigest", more={"Content-MD5": text})
-    return md5

@@ -12,13 +12,13 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from urllib.parse import quote
 
+from storage_guard.testing.server.calls import Call
 from storage_guard.testing.server.credentials import Credential, Credentials
-from storage_guard.testing.server.oss_errors import OSSRefusal, invalid
-from storage_guard.testing.server.oss_requests import Call
+from storage_guard.testing.server.dates import basic_time, http_time, iso_date
+from storage_guard.testing.server.macs import fields_of, same, signing_key
+from storage_guard.testing.server.refusals import Refusal, invalid
 
 _V4 = "OSS4-HMAC-SHA256"
 _UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -55,21 +55,21 @@ class Verifier:
     skew_s: int = 900
 
     def whose(self, call: Call, now: datetime) -> Credential:
-        """Raises: OSSRefusal, for one without a signature too."""
+        """Raises: Refusal, for one without a signature too."""
         authorization = call.request.headers.get("authorization", "")
         if authorization.startswith("OSS "):
             return self._v1_header(call, authorization[4:], now)
         if authorization.startswith(f"{_V4} "):
             return self._v4_header(call, authorization[len(_V4) + 1 :], now)
         if authorization.startswith("OSS2 ") or call.params.get("x-oss-signature-version") == "OSS2":
-            raise OSSRefusal("NotImplemented", "Signatures of version 2 are not read here.")
+            raise Refusal("NotImplemented", "Signatures of version 2 are not read here.")
         if authorization:
             raise invalid("Authorization", authorization)
         if call.params.get("x-oss-signature-version") == _V4:
             return self._v4_url(call, now)
         if "Signature" in call.params and "OSSAccessKeyId" in call.params:
             return self._v1_url(call, now)
-        raise OSSRefusal("AccessDenied", "Nobody may do that without a signature.")
+        raise Refusal("AccessDenied", "Nobody may do that without a signature.")
 
     def _v1_header(self, call: Call, given: str, now: datetime) -> Credential:
         access_key_id, _, signature = given.partition(":")
@@ -78,22 +78,19 @@ class Verifier:
         token = headers.get("x-oss-security-token") or headers.get("security-token")
         credential = self._known(access_key_id, token, now)
         date = headers.get("x-oss-date") or headers.get("date", "")
-        self._check_skew(http_time(date) or _basic_time(date), now)
+        self._check_skew(http_time(date) or basic_time(date), now)
         return _v1_agrees(call, credential, date, signature)
 
     def _v1_url(self, call: Call, now: datetime) -> Credential:
         credential = self._known(call.params["OSSAccessKeyId"], call.params.get("security-token"), now)
         expires = call.params.get("Expires", "")
         if not (expires.isascii() and expires.isdigit() and len(expires) < 12):
-            raise OSSRefusal("AccessDenied", "Invalid date: Expires wants seconds since 1970.", ec="0002-00000070")
+            raise Refusal("AccessDenied", "Invalid date: Expires wants seconds since 1970.", ec="0002-00000070")
         _check_expired(datetime.fromtimestamp(int(expires), UTC), now)
         return _v1_agrees(call, credential, expires, call.params["Signature"])
 
     def _v4_header(self, call: Call, given: str, now: datetime) -> Credential:
-        fields: dict[str, str] = {}
-        for part in given.split(","):
-            name, _, value = part.strip().partition("=")
-            fields[name] = value
+        fields = fields_of(given)
         headers = call.request.headers
         if headers.get("x-oss-content-sha256") != _UNSIGNED:
             raise invalid("x-oss-content-sha256", headers.get("x-oss-content-sha256", ""))
@@ -101,7 +98,7 @@ class Verifier:
         credential = self._known(access_key_id, headers.get("x-oss-security-token"), now)
         date = headers.get("x-oss-date", "")
         # Without x-oss-date the Date header counts.
-        time = _basic_time(date) if date else http_time(headers.get("date", ""))
+        time = basic_time(date) if date else http_time(headers.get("date", ""))
         self._check_skew(time, now)
         date = date or ("" if time is None else f"{time:%Y%m%dT%H%M%SZ}")
         self._check_scope(scope, date)
@@ -113,14 +110,14 @@ class Verifier:
         access_key_id, scope = _scope(call.params.get("x-oss-credential", ""))
         credential = self._known(access_key_id, call.params.get("x-oss-security-token"), now)
         date = call.params.get("x-oss-date", "")
-        time = _basic_time(date)
+        time = basic_time(date)
         expires = call.params.get("x-oss-expires", "")
         if time is None or not (expires.isascii() and expires.isdigit() and 0 < len(expires) < 7):
-            raise OSSRefusal("AccessDenied", "Invalid date or expiry in the URL.", ec="0002-00000070")
+            raise Refusal("AccessDenied", "Invalid date or expiry in the URL.", ec="0002-00000070")
         if not 1 <= int(expires) <= _MAX_EXPIRES_S:
             raise invalid("x-oss-expires", expires)
         if time - now > timedelta(seconds=self.skew_s):
-            raise OSSRefusal("AccessDenied", "The URL is not valid yet.", ec="0002-00000235")
+            raise Refusal("AccessDenied", "The URL is not valid yet.", ec="0002-00000235")
         _check_expired(time + timedelta(seconds=int(expires)), now)
         self._check_scope(scope, date)
         canonical = _canonical(call, call.params.get("x-oss-additional-headers", ""), left_out="x-oss-signature")
@@ -131,24 +128,24 @@ class Verifier:
         # A temporary key without its token, and a token beside a lasting key, are both "no such key":
         # help.aliyun.com/zh/oss/support/0002-00000002
         if credential is None or (credential.token is None) != (not token):
-            raise OSSRefusal("InvalidAccessKeyId", more={"OSSAccessKeyId": access_key_id})
+            raise Refusal("InvalidAccessKeyId", more={"OSSAccessKeyId": access_key_id})
         if credential.token is not None and token is not None:
-            if not _same(credential.token, token):
-                raise OSSRefusal("InvalidSecurityToken")
+            if not same(credential.token, token):
+                raise Refusal("InvalidSecurityToken")
             if credential.expires is not None and now >= credential.expires:
-                raise OSSRefusal("SecurityTokenExpired")
+                raise Refusal("SecurityTokenExpired")
         return credential
 
     def _check_skew(self, time: datetime | None, now: datetime) -> None:
         if time is None:
-            raise OSSRefusal("AccessDenied", "A signature needs a valid date.", ec="0002-00000505")
+            raise Refusal("AccessDenied", "A signature needs a valid date.", ec="0002-00000505")
         if abs((now - time).total_seconds()) > self.skew_s:
             more = {
                 "MaxAllowedSkewMilliseconds": str(self.skew_s * 1000),
-                "RequestTime": f"{time:%Y-%m-%dT%H:%M:%S.000Z}",
-                "ServerTime": f"{now:%Y-%m-%dT%H:%M:%S.000Z}",
+                "RequestTime": iso_date(time),
+                "ServerTime": iso_date(now),
             }
-            raise OSSRefusal("RequestTimeTooSkewed", more=more)
+            raise Refusal("RequestTimeTooSkewed", more=more)
 
     def _check_scope(self, scope: str, date: str) -> None:
         day, region, product, kind = scope.split("/")
@@ -166,8 +163,8 @@ def _scope(credential: str) -> tuple[str, str]:
 
 def _check_expired(expires: datetime, now: datetime) -> None:
     if now > expires:
-        more = {"Expires": f"{expires:%Y-%m-%dT%H:%M:%S.000Z}", "ServerTime": f"{now:%Y-%m-%dT%H:%M:%S.000Z}"}
-        raise OSSRefusal("AccessDenied", "The URL has expired.", ec="0002-00000069", more=more)
+        more = {"Expires": iso_date(expires), "ServerTime": iso_date(now)}
+        raise Refusal("AccessDenied", "The URL has expired.", ec="0002-00000069", more=more)
 
 
 def _v1_agrees(call: Call, credential: Credential, date: str, signature: str) -> Credential:
@@ -190,7 +187,7 @@ def _v1_agrees(call: Call, credential: Credential, date: str, signature: str) ->
     )
     to_sign = head.encode("latin-1", "replace") + resource.encode()
     ours = b64encode(hmac.digest(credential.secret.encode(), to_sign, "sha1")).decode("ascii")
-    if not _same(ours, signature):
+    if not same(ours, signature):
         raise _mismatch(credential, signature, to_sign, {}, ec="0002-00000040")
     return credential
 
@@ -225,50 +222,17 @@ def _canonical(call: Call, more: str, *, left_out: str) -> bytes:
 
 def _v4_agrees(credential: Credential, scope: str, date: str, canonical: bytes, signature: str) -> Credential:
     to_sign = f"{_V4}\n{date}\n{scope}\n{hashlib.sha256(canonical).hexdigest()}".encode()
-    ours = hmac.digest(_signing_key(credential.secret, scope), to_sign, "sha256").hex()
-    if not _same(ours, signature):
+    ours = hmac.digest(signing_key("aliyun_v4", credential.secret, scope), to_sign, "sha256").hex()
+    if not same(ours, signature):
         more = {"CanonicalRequest": canonical.decode("utf-8", "replace")}
         raise _mismatch(credential, signature, to_sign, more, ec="0002-00000201")
     return credential
 
 
-@lru_cache(maxsize=64)
-def _signing_key(secret: str, scope: str) -> bytes:
-    key = b"aliyun_v4" + secret.encode()
-    for step in scope.split("/"):
-        key = hmac.digest(key, step.encode(), "sha256")
-    return key
-
-
-def _mismatch(
-    credential: Credential, signature: str, to_sign: bytes, more: Mapping[str, str], *, ec: str
-) -> OSSRefusal:
+def _mismatch(credential: Credential, signature: str, to_sign: bytes, more: Mapping[str, str], *, ec: str) -> Refusal:
     told = {
         "OSSAccessKeyId": credential.access_key_id,
         "SignatureProvided": signature,
         "StringToSign": to_sign.decode("utf-8", "replace"),
     }
-    return OSSRefusal("SignatureDoesNotMatch", ec=ec, more={**told, **more})
-
-
-def _same(ours: str, theirs: str) -> bool:
-    return hmac.compare_digest(ours.encode(), theirs.encode("utf-8", "replace"))
-
-
-@lru_cache(maxsize=16)
-def http_time(text: str) -> datetime | None:
-    """A time as in "Tue, 20 Dec 2022 08:48:18 GMT"."""
-    try:
-        time = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
-@lru_cache(maxsize=16)
-def _basic_time(text: str) -> datetime | None:
-    """A time as in "20221220T084818Z"."""
-    try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    return Refusal("SignatureDoesNotMatch", ec=ec, more={**told, **more})

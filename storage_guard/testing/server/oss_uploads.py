@@ -6,21 +6,16 @@ from urllib.parse import quote
 
 from storage_guard.testing.server.blobs import Arriving, cut
 from storage_guard.testing.server.buckets import Part
-from storage_guard.testing.server.documents import Malformed, document, element, leaf, parse
+from storage_guard.testing.server.calls import Call
+from storage_guard.testing.server.dates import iso_date
+from storage_guard.testing.server.documents import document, element, leaf
 from storage_guard.testing.server.exchange import Answer
-from storage_guard.testing.server.oss_errors import OSSRefusal, invalid
-from storage_guard.testing.server.oss_objects import source_of, span_of
-from storage_guard.testing.server.oss_requests import Call
-from storage_guard.testing.server.oss_service import (
-    Service,
-    attributes_of,
-    iso_date,
-    key_of,
-    must_be_new,
-    quoted,
-)
-
-MAX_LISTED = 1000
+from storage_guard.testing.server.objects import range_told
+from storage_guard.testing.server.oss_objects import source_of, span_of, written
+from storage_guard.testing.server.oss_service import Service, attributes_of, key_of, must_be_new, quoted
+from storage_guard.testing.server.pages import MAX_LISTED, truncated
+from storage_guard.testing.server.refusals import Refusal, invalid
+from storage_guard.testing.server.wishes import count_in, parts_named
 
 
 def begin(service: Service, call: Call, _: bytes) -> Answer:
@@ -41,10 +36,11 @@ def begin(service: Service, call: Call, _: bytes) -> Answer:
 
 
 def number_of(service: Service, call: Call) -> int:
-    """Raises: OSSRefusal, if it is not a number for a part."""
+    """Raises: Refusal, if it is not a number for a part."""
     text = call.params.get("partNumber", "")
-    if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= service.limits.parts:
-        return int(text)
+    number = count_in(text, digits=9)
+    if number is not None and 1 <= number <= service.limits.parts:
+        return number
     message = f"A part has a number from 1 to {service.limits.parts}."
     raise invalid("PartNumber", text, message, ec="0017-00000220")
 
@@ -71,10 +67,10 @@ def copy_part(service: Service, call: Call, _: bytes) -> Answer:
         # A range that does not fit means the whole here too: help.aliyun.com/document_detail/31994.html
         span = span_of(asked, content.size_bytes, standard=False)
         if span is not None:
-            told["Content-Range"] = f"bytes {span[0]}-{span[1] - 1}/{content.size_bytes}"
+            told |= range_told(*span, content.size_bytes)
             content = cut(content, *span)
     if content.size_bytes > service.limits.part_bytes:
-        raise OSSRefusal("EntityTooLarge")
+        raise Refusal("EntityTooLarge")
     part = bucket.put_part(upload.key, upload.upload_id, number, content)
     result = element(
         "CopyPartResult", leaf("LastModified", iso_date(part.modified)), leaf("ETag", quoted(part.content.etag))
@@ -89,19 +85,13 @@ def finish(service: Service, call: Call, body: bytes) -> Answer:
     new = must_be_new(call, bucket)
     if new and service.checked_first == "condition":
         bucket.require_free(key)
-    upload = bucket.upload(key, upload_id)
+    bucket.upload(key, upload_id)
     parts = bucket.chosen(key, upload_id, _named(call, body), min_part_bytes=service.limits.min_part_bytes)
     # That the condition is judged last, and that the upload outlives its refusal, is not documented.
     if new:
         bucket.require_free(key)
     version = bucket.finish(key, upload_id, parts)
-    content = version.content
-    if content is None:
-        raise ValueError(f"{key!r} is deleted")
-    told = {"ETag": quoted(content.etag), "x-oss-hash-crc64ecma": str(content.crc)}
-    told.update((name, value) for name, value in upload.attributes.headers.items() if name.startswith("x-oss-"))
-    if bucket.versioning != "never":
-        told["x-oss-version-id"] = version.version_id
+    told = written(version, bucket)
     encoded = call.params.get("encoding-type") == "url"
     name = quote(key, safe="")
     fields = [leaf("EncodingType", "url")] if encoded else []
@@ -109,7 +99,7 @@ def finish(service: Service, call: Call, body: bytes) -> Answer:
         leaf("Location", f"http://{call.request.host}/{name}"),
         leaf("Bucket", call.bucket),
         leaf("Key", name if encoded else key),
-        leaf("ETag", quoted(content.etag)),
+        leaf("ETag", told["ETag"]),
     ]
     return service.answer(200, told, document(element("CompleteMultipartUploadResult", *fields)))
 
@@ -117,7 +107,7 @@ def finish(service: Service, call: Call, body: bytes) -> Answer:
 def _named(call: Call, body: bytes) -> list[tuple[int, str]] | None:
     """The parts that the body names; None for all."""
     if "x-oss-callback" in call.request.headers:
-        raise OSSRefusal("NotImplemented", "Nobody is called back from here.")
+        raise Refusal("NotImplemented", "Nobody is called back from here.")
     everything = call.request.headers.get("x-oss-complete-all")
     if everything is not None:
         if everything != "yes":
@@ -125,22 +115,7 @@ def _named(call: Call, body: bytes) -> list[tuple[int, str]] | None:
         if body:
             raise invalid("x-oss-complete-all", everything, "There must be no list of parts beside this.")
         return None
-    try:
-        root = parse(body)
-    except Malformed as error:
-        raise OSSRefusal("MalformedXML") from error
-    if root.name != "CompleteMultipartUpload":
-        raise OSSRefusal("MalformedXML")
-    named: list[tuple[int, str]] = []
-    for node in root.all("Part"):
-        number = node.text("PartNumber") or ""
-        etag = node.text("ETag")
-        if not (number.isascii() and number.isdigit() and len(number) < 10) or etag is None:
-            raise OSSRefusal("MalformedXML")
-        named.append((int(number), etag.strip('"').lower()))
-    if not named:
-        raise OSSRefusal("MalformedXML")
-    return named
+    return [(number, etag) for number, etag, _ in parts_named(body)]
 
 
 def abort(service: Service, call: Call, _: bytes) -> Answer:
@@ -163,7 +138,7 @@ def list_parts(service: Service, call: Call, _: bytes) -> Answer:
         leaf("PartNumberMarker", after),
         leaf("NextPartNumberMarker", shown[-1] if shown else after),
         leaf("MaxParts", max_parts),
-        leaf("IsTruncated", "true" if len(numbers) > len(shown) else "false"),
+        truncated(more=len(numbers) > len(shown)),
     ]
     if encoded:
         fields.append(leaf("EncodingType", "url"))
@@ -183,10 +158,11 @@ def list_parts(service: Service, call: Call, _: bytes) -> Answer:
 
 
 def bound(call: Call, name: str, default: int, most: int, *, least: int = 1) -> int:
-    """A number in the query. Raises: OSSRefusal, if it is none from `least` to `most`."""
+    """A number in the query. Raises: Refusal, if it is none from `least` to `most`."""
     text = call.params.get(name)
     if not text:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+    number = count_in(text, digits=11)
+    if number is None or not least <= number <= most:
         raise invalid(name, text, f"This must be from {least} to {most}.")
-    return int(text)
+    return number

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from storage_guard.testing.server.buckets import Buckets, is_bucket_name
-from storage_guard.testing.server.credentials import Credential, Credentials
+from storage_guard.testing.server.calls import Call
+from storage_guard.testing.server.credentials import Credentials, require_allowed
 from storage_guard.testing.server.exchange import Answer, Asked, Dialect, Receiving, Request
+from storage_guard.testing.server.refusals import Refusal, Refusing, invalid, too_large
 from storage_guard.testing.server.s3_checksums import PREFIX
 from storage_guard.testing.server.s3_conditions import Guard
-from storage_guard.testing.server.s3_errors import S3Refusal, invalid, unsupported
+from storage_guard.testing.server.s3_errors import unsupported
 from storage_guard.testing.server.s3_payload import STREAMS, payload_of
-from storage_guard.testing.server.s3_receiving import GUARDED, HANDLERS, Document, Refusing, Storage, too_large
-from storage_guard.testing.server.s3_requests import Call, copy_source
+from storage_guard.testing.server.s3_receiving import GUARDED, HANDLERS, Document, Storage
+from storage_guard.testing.server.s3_requests import CALLS
 from storage_guard.testing.server.s3_service import OWNER_ID, Limits, Service, key_of
 from storage_guard.testing.server.s3_signatures import Signed, Verifier
 from storage_guard.testing.server.s3_switches import Switches
@@ -69,15 +71,15 @@ class S3Dialect(Dialect):
             if call.action in GUARDED:
                 return Document(self._service, call, payload, Guard(call, self.state, self.switches))
             if call.action not in HANDLERS:
-                raise S3Refusal("NotImplemented")
+                raise Refusal("NotImplemented")
             hidden = call.action in {"head", "read"} and not self._may_list(call, signed)
             return Document(self._service, call, payload, hidden=hidden)
-        except S3Refusal as refusal:
-            return Refusing(self._service, call, refusal)
+        except Refusal as refusal:
+            return Refusing(self._service.refuse, request, refusal)
 
     def refusal(self, request: Request, status: int, code: str) -> Answer:
         call = self._call(request)
-        refusal = S3Refusal(code, status=status, more=_EXPECTED.get(code, {}))
+        refusal = Refusal(code, status=status, more=_EXPECTED.get(code, {}))
         if code in {"PermanentRedirect", "TemporaryRedirect"}:
             refusal = _elsewhere(call, _OTHER_REGION, code, status)
         return self._service.refuse(request, refusal)
@@ -85,23 +87,23 @@ class S3Dialect(Dialect):
     def _call(self, request: Request) -> Call:
         seen = self._seen
         if seen is None or seen.request is not request:
-            seen = self._seen = Call(request, self._endpoints)
+            seen = self._seen = Call(request, self._endpoints, CALLS)
         return seen
 
     def _admit(self, call: Call) -> Signed | None:
-        """Raises: S3Refusal."""
+        """Raises: Refusal."""
         signed = None if self._verifier is None else self._verifier.signed(call, self.state.now())
         if call.bucket and not is_bucket_name(call.bucket, dots=True):
-            raise S3Refusal("InvalidBucketName", more={"BucketName": call.bucket})
+            raise Refusal("InvalidBucketName", more={"BucketName": call.bucket})
         if call.bucket in self.switches.elsewhere:
             raise _elsewhere(call, self.switches.elsewhere[call.bucket], "PermanentRedirect", 301)
         if call.asked.member in self.switches.forbidden:
-            raise S3Refusal("AccessDenied")
+            raise Refusal("AccessDenied")
         headers = call.request.headers
         if headers.get("x-amz-expected-bucket-owner", OWNER_ID) != OWNER_ID:
-            raise S3Refusal("AccessDenied", "The bucket is somebody else's.")
+            raise Refusal("AccessDenied", "The bucket is somebody else's.")
         if signed is not None:
-            _permit(call, signed.credential)
+            require_allowed(call, signed.credential, "x-amz-copy-source")
         if self.switches.checksums in {"invalid", "unsupported"}:
             for name in headers:
                 if name.startswith(_CHECKSUMS):
@@ -112,13 +114,13 @@ class S3Dialect(Dialect):
         may = None if signed is None else signed.credential.may
         return "scan" not in self.switches.forbidden and (may is None or may(Asked("scan", call.bucket)))
 
-    def _unwanted(self, name: str, value: str) -> S3Refusal:
+    def _unwanted(self, name: str, value: str) -> Refusal:
         if self.switches.checksums == "unsupported":
             return unsupported(name)
         return invalid(name, value, f"Unsupported header '{name}'.")
 
     def _expect_body(self, call: Call, most: int) -> int:
-        """`most`, the bytes that a body may have. Raises: S3Refusal, for what can be said before it comes."""
+        """`most`, the bytes that a body may have. Raises: Refusal, for what can be said before it comes."""
         key_of(call)
         headers = call.request.headers
         in_chunks = headers.get("x-amz-content-sha256") in STREAMS
@@ -126,7 +128,7 @@ class S3Dialect(Dialect):
         if text is None:
             if "transfer-encoding" in headers:
                 raise unsupported("Transfer-Encoding")
-            raise S3Refusal("MissingContentLength")
+            raise Refusal("MissingContentLength")
         if int(text) > most:
             raise too_large(most, int(text))
         return most
@@ -152,22 +154,9 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 
 
-def _elsewhere(call: Call, region: str, code: str, status: int) -> S3Refusal:
+def _elsewhere(call: Call, region: str, code: str, status: int) -> Refusal:
     endpoint = f"{call.bucket}.s3.{region}.amazonaws.com"
     headers = {"x-amz-bucket-region": region}
     if code == "TemporaryRedirect":
         headers["Location"] = f"http://{endpoint}{call.request.raw_path}"
-    return S3Refusal(code, status=status, more={"Endpoint": endpoint, "Bucket": call.bucket}, headers=headers)
-
-
-def _permit(call: Call, credential: Credential) -> None:
-    """Raises: S3Refusal, if this key may not do that."""
-    may = credential.may
-    if may is None:
-        return
-    if not may(call.asked):
-        raise S3Refusal("AccessDenied")
-    if call.action in {"copy", "copy_part"}:
-        source = copy_source(call.request.headers["x-amz-copy-source"])
-        if source is not None and not may(Asked("read", source[0], source[1])):
-            raise S3Refusal("AccessDenied", "This key may not read the source.")
+    return Refusal(code, status=status, more={"Endpoint": endpoint, "Bucket": call.bucket}, headers=headers)

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from awscrt import checksums
 
 from storage_guard.testing.server.blobs import Content, Digest
-from storage_guard.testing.server.s3_errors import S3Refusal, bad_request, invalid
+from storage_guard.testing.server.refusals import Refusal, invalid
+from storage_guard.testing.server.s3_errors import bad_request
 
 FULL, COMPOSITE = "FULL_OBJECT", "COMPOSITE"
 DEFAULT = "CRC64NVME"  # what the service computes when nobody asks for another
@@ -93,13 +94,13 @@ class Given:
     value: bytes | None
 
     def check(self, digest: Digest) -> None:
-        """Raises: S3Refusal."""
+        """Raises: Refusal."""
         if self.value is not None and self.value != digest.value:
-            raise S3Refusal("BadDigest", f"The {self.algorithm.name} that was given is not that of the data.")
+            raise Refusal("BadDigest", f"The {self.algorithm.name} that was given is not that of the data.")
 
 
 def given(headers: Mapping[str, str]) -> Given | None:
-    """The checksum that the head of a request gives, or announces for its end. Raises: S3Refusal."""
+    """The checksum that the head of a request gives, or announces for its end. Raises: Refusal."""
     said = HEADERS & headers.keys()
     if not said and "x-amz-trailer" not in headers and "x-amz-sdk-checksum-algorithm" not in headers:
         return None
@@ -120,13 +121,13 @@ def given(headers: Mapping[str, str]) -> Given | None:
 
 
 def given_at_last(headers: Mapping[str, str], trailers: Mapping[str, str]) -> Given | None:
-    """The same, once the body has come, with the trailers that were announced. Raises: S3Refusal."""
+    """The same, once the body has come, with the trailers that were announced. Raises: Refusal."""
     kept = {name: value for name, value in headers.items() if name != "x-amz-trailer"}
     return given({**kept, **trailers})
 
 
 def value_of(algorithm: Algorithm, text: str, name: str) -> bytes:
-    """Raises: S3Refusal."""
+    """Raises: Refusal."""
     try:
         value = b64decode(text, validate=True)
     except (NotBase64, ValueError) as error:
@@ -177,7 +178,7 @@ class Wanted:
 
 
 def wanted(headers: Mapping[str, str]) -> Wanted:
-    """Raises: S3Refusal."""
+    """Raises: Refusal."""
     name = headers.get("x-amz-checksum-algorithm", "").upper()
     kind = headers.get("x-amz-checksum-type", "").upper()
     if not name:

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from storage_guard.testing.server.buckets import Bucket, Buckets, NoSuchBucket, Which, fails
-from storage_guard.testing.server.s3_errors import S3Refusal, invalid, unsupported
-from storage_guard.testing.server.s3_requests import Call
-from storage_guard.testing.server.s3_service import http_date, http_time, quoted
+from storage_guard.testing.server.calls import Call
+from storage_guard.testing.server.dates import http_date, http_time
+from storage_guard.testing.server.refusals import Refusal, invalid
+from storage_guard.testing.server.s3_errors import unsupported
+from storage_guard.testing.server.s3_service import quoted
 from storage_guard.testing.server.s3_switches import Keeping, Switches
 from storage_guard.testing.server.versions import Version
 
@@ -30,15 +32,15 @@ class Guard:
     """The condition of a write. It is made when the head of the request is there, and used up when its body is."""
 
     def __init__(self, call: Call, state: Buckets, switches: Switches) -> None:
-        """Raises: S3Refusal, for a condition that no store of this kind keeps."""
+        """Raises: Refusal, for a condition that no store of this kind keeps."""
         self.keeping = keeping_of(call, switches)
         headers = call.request.headers
         self._new = "if-none-match" in headers
         self._etag = headers.get("if-match")
         self._conflicts = switches.conflicts
         self._key = call.key or ""
-        self._early: S3Refusal | None = None
-        self._refused: S3Refusal | None = None
+        self._early: Refusal | None = None
+        self._refused: Refusal | None = None
         self._removals = 0
         if self.keeping in {"ignored", "of_source"}:
             self._new, self._etag = False, None
@@ -61,7 +63,7 @@ class Guard:
 
     def require(self, bucket: Bucket, since: int | None = None) -> None:
         """To be called right before the write. `since`: the removals of the key when the write began, if that was
-        before this request. Raises: S3Refusal."""
+        before this request. Raises: Refusal."""
         if self.keeping == "raced":
             refusal = self._early
         else:
@@ -71,27 +73,27 @@ class Guard:
             if refusal is None and conditional and self._conflicts and bucket.removals(self._key) != begun:
                 # Recorded against AWS: a key that was removed while an upload was open is a conflict ever after.
                 more = {"Condition": "If-None-Match" if self._new else "If-Match", "Key": self._key}
-                refusal = S3Refusal("ConditionalRequestConflict", more=more)
+                refusal = Refusal("ConditionalRequestConflict", more=more)
         if refusal is not None and self.keeping != "overwritten":
             raise refusal
         self._refused = refusal
 
     def tell(self) -> None:
-        """To be called right after the write. Raises: S3Refusal, where it was to be refused and took place."""
+        """To be called right after the write. Raises: Refusal, where it was to be refused and took place."""
         if self._refused is not None:
             raise self._refused
 
-    def _judge(self, bucket: Bucket) -> S3Refusal | None:
+    def _judge(self, bucket: Bucket) -> Refusal | None:
         version = bucket.histories.current(self._key)
         free = version is None or version.content is None
         if self._new and not free:
-            return S3Refusal("PreconditionFailed", more={"Condition": "If-None-Match"})
+            return Refusal("PreconditionFailed", more={"Condition": "If-None-Match"})
         if self._etag is None:
             return None
         if version is None or free:
-            return S3Refusal("NoSuchKey", more={"Key": self._key})
+            return Refusal("NoSuchKey", more={"Key": self._key})
         if fails(version, [("matches", self._etag)]) is not None:
-            return S3Refusal("PreconditionFailed", more={"Condition": "If-Match"})
+            return Refusal("PreconditionFailed", more={"Condition": "If-Match"})
         return None
 
 
@@ -105,7 +107,7 @@ _NAMES: tuple[tuple[str, Which], ...] = (
 
 def require_of(headers: Mapping[str, str], version: Version, prefix: str = "") -> None:
     """What the conditions of a read, or with a prefix those of a copy on its source, ask of `version`. An ETag that is
-    judged makes the time of the same sense count for nothing (RFC 9110, 13.2.2). Raises: S3Refusal."""
+    judged makes the time of the same sense count for nothing (RFC 9110, 13.2.2). Raises: Refusal."""
     judged = set[Which]()
     for name, which in _NAMES:
         value = headers.get(prefix + name.lower())
@@ -125,6 +127,6 @@ def require_of(headers: Mapping[str, str], version: Version, prefix: str = "") -
         if fails(version, [(which, condition)]) is None:
             continue
         if prefix or which in {"matches", "not newer"}:
-            raise S3Refusal("PreconditionFailed", more={"Condition": prefix + name})
+            raise Refusal("PreconditionFailed", more={"Condition": prefix + name})
         etag = "" if version.content is None else version.content.etag
-        raise S3Refusal("NotModified", headers={"ETag": quoted(etag), "Last-Modified": http_date(version.modified)})
+        raise Refusal("NotModified", headers={"ETag": quoted(etag), "Last-Modified": http_date(version.modified)})

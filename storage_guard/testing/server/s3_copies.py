@@ -7,25 +7,27 @@ import re
 from dataclasses import replace
 
 from storage_guard.testing.server.blobs import Content, Digest, cut
-from storage_guard.testing.server.buckets import NoSuchKey, NoSuchVersion
+from storage_guard.testing.server.calls import Call
+from storage_guard.testing.server.dates import iso_date
 from storage_guard.testing.server.documents import document, leaf
 from storage_guard.testing.server.exchange import Answer
+from storage_guard.testing.server.objects import source_named
+from storage_guard.testing.server.refusals import Refusal, invalid
 from storage_guard.testing.server.s3_checksums import ALGORITHMS, DEFAULT, kind_of, of_content, text_of, told_of, wanted
 from storage_guard.testing.server.s3_conditions import Guard, require_of
-from storage_guard.testing.server.s3_errors import S3Refusal, bad_request, invalid
+from storage_guard.testing.server.s3_errors import bad_request
 from storage_guard.testing.server.s3_objects import XMLNS, written
-from storage_guard.testing.server.s3_requests import Call, copy_source
 from storage_guard.testing.server.s3_service import (
     Service,
     attributes_of,
     disguised,
-    iso_date,
     key_of,
     quoted,
     require_key_of_customer,
 )
 from storage_guard.testing.server.s3_uploads import number_of, wanted_of
 from storage_guard.testing.server.versions import Attributes, Version
+from storage_guard.testing.server.wishes import replaces
 
 _FROM = "x-amz-copy-source-"
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})")
@@ -35,15 +37,7 @@ def _source(service: Service, call: Call) -> tuple[Version, Content, dict[str, s
     """What is copied, if its conditions hold, and what the answer tells of it."""
     headers = call.request.headers
     text = headers["x-amz-copy-source"]
-    named = copy_source(text)
-    if named is None:
-        raise invalid("x-amz-copy-source", text, "The source is a bucket and a key.")
-    bucket_name, key, version_id = named
-    bucket = service.state[bucket_name]
-    try:
-        version = bucket.find(key, version_id)
-    except (NoSuchKey, NoSuchVersion) as refused:
-        raise S3Refusal(type(refused).__name__, more={"Key": key}) from refused
+    bucket, version = source_named(service.state, "x-amz-copy-source", text, "The source is a bucket and a key.")
     if version.content is None:
         raise bad_request("The source is a delete marker.")
     require_key_of_customer(headers, version.attributes, _FROM)
@@ -58,26 +52,22 @@ def copy(service: Service, call: Call, _: bytes, guard: Guard) -> Answer:
     headers = call.request.headers
     source, content, told = _source(service, call)
     if guard.keeping == "of_source" and "if-none-match" in headers:
-        raise S3Refusal("PreconditionFailed", more={"Condition": "If-None-Match"})
+        raise Refusal("PreconditionFailed", more={"Condition": "If-None-Match"})
     wish = attributes_of(headers, service.limits)
-    directive = headers.get("x-amz-metadata-directive", "COPY").upper()
-    tagging = headers.get("x-amz-tagging-directive", "COPY").upper()
-    for name, value in (("x-amz-metadata-directive", directive), ("x-amz-tagging-directive", tagging)):
-        if value not in {"COPY", "REPLACE"}:
-            raise invalid(name, value)
+    own_meta, own_tags = replaces(headers, "x-amz-")
     if content.size_bytes > service.limits.copy_bytes:
         raise bad_request(f"A copy has at most {service.limits.copy_bytes} bytes.")
-    kept = wish if directive == "REPLACE" else source.attributes
+    kept = wish if own_meta else source.attributes
     asked = {name: value for name, value in wish.headers.items() if name.startswith("x-amz-")}
     theirs = {name: value for name, value in kept.headers.items() if not name.startswith("x-amz-")}
     attributes = Attributes(
         {**theirs, **asked},
         kept.meta,
-        (wish if tagging == "REPLACE" else source.attributes).tags,
+        (wish if own_tags else source.attributes).tags,
         wish.storage_class,
         wish.acl,
     )
-    if source is bucket.histories.current(key) and directive == "COPY" and attributes == source.attributes:
+    if source is bucket.histories.current(key) and not own_meta and attributes == source.attributes:
         raise bad_request("A copy of an object onto itself changes something.")
     content = _as_copied(service, call, content)
     guard.require(bucket)
@@ -130,7 +120,7 @@ def copy_part(service: Service, call: Call, _: bytes) -> Answer:
     if asked is not None:
         content = cut(content, *_span(asked, content.size_bytes))
     if content.size_bytes > service.limits.part_bytes:
-        raise S3Refusal("EntityTooLarge")
+        raise Refusal("EntityTooLarge")
     wish = wanted_of(upload)
     digests: tuple[Digest, ...] = ()
     if service.knows_checksums:
@@ -147,7 +137,7 @@ def copy_part(service: Service, call: Call, _: bytes) -> Answer:
 
 def _span(text: str, size_bytes: int) -> tuple[int, int]:
     """Both ends are named, and lie within: docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html. Raises:
-    S3Refusal."""
+    Refusal."""
     match = _RANGE.fullmatch(text)
     if match is None or int(match[2]) < int(match[1]):
         raise invalid("x-amz-copy-source-range", text, "This must be bytes=first-last.")

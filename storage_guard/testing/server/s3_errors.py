@@ -6,12 +6,9 @@ The codes: docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from storage_guard.testing.server.documents import document, element, leaf
-
-_NONE: Mapping[str, str] = MappingProxyType({})
+from storage_guard.testing.server.refusals import Refusal
 
 _KNOWN: dict[str, tuple[int, str]] = {
     "AccessDenied": (403, "Access denied."),
@@ -60,47 +57,31 @@ _KNOWN: dict[str, tuple[int, str]] = {
     "XAmzContentSHA256Mismatch": (400, "x-amz-content-sha256 is not that of the body."),
 }
 
+_UNKNOWN = (400, "Refused.")
 _UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # what XML 1.0 has no way to say
 
 
-class S3Refusal(Exception):
-    """A call is refused. `more` stands in the document beside the code, `headers` in the answer."""
-
-    def __init__(
-        self,
-        code: str,
-        message: str = "",
-        *,
-        status: int = 0,
-        more: Mapping[str, str] = _NONE,
-        headers: Mapping[str, str] = _NONE,
-    ) -> None:
-        known_status, known_message = _KNOWN.get(code, (400, "Refused."))
-        super().__init__(code)
-        self.code = code
-        self.message = message or known_message
-        self.status = status or known_status
-        self.more = more
-        self.headers = headers
+def status_of(refusal: Refusal) -> int:
+    return refusal.status or _KNOWN.get(refusal.code, _UNKNOWN)[0]
 
 
-def invalid(name: str, value: str, message: str = "") -> S3Refusal:
-    return S3Refusal("InvalidArgument", message, more={"ArgumentName": name, "ArgumentValue": value})
+def bad_request(message: str) -> Refusal:
+    return Refusal("InvalidRequest", message)
 
 
-def bad_request(message: str) -> S3Refusal:
-    return S3Refusal("InvalidRequest", message)
+def unsupported(header: str, message: str = "") -> Refusal:
+    return Refusal("NotImplemented", message, more={"Header": header})
 
 
-def unsupported(header: str, message: str = "") -> S3Refusal:
-    return S3Refusal("NotImplemented", message, more={"Header": header})
-
-
-def error_fields(refusal: S3Refusal) -> list[str]:
+def error_fields(refusal: Refusal) -> list[str]:
     more = (leaf(name, _UNSHOWN.sub("\ufffd", value)) for name, value in refusal.more.items())
-    return [leaf("Code", refusal.code), leaf("Message", refusal.message), *more]
+    return [
+        leaf("Code", refusal.code),
+        leaf("Message", refusal.message or _KNOWN.get(refusal.code, _UNKNOWN)[1]),
+        *more,
+    ]
 
 
-def error_document(refusal: S3Refusal, *, host_id: str, request_id: str) -> bytes:
+def error_document(refusal: Refusal, *, host_id: str, request_id: str) -> bytes:
     fields = (*error_fields(refusal), leaf("RequestId", request_id), leaf("HostId", host_id))
     return document(element("Error", *fields))

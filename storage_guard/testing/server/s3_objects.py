@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 
-from storage_guard.testing.server.blobs import WINDOW_BYTES, Content
-from storage_guard.testing.server.buckets import Bucket, NoSuchKey, fails
-from storage_guard.testing.server.documents import Malformed, Node, document, element, leaf, parse
+from storage_guard.testing.server.blobs import Content
+from storage_guard.testing.server.buckets import Bucket, fails
+from storage_guard.testing.server.calls import Call
+from storage_guard.testing.server.documents import document, element, leaf
 from storage_guard.testing.server.exchange import Answer
+from storage_guard.testing.server.objects import bytes_of, marker_leaves, range_told, removal_told
+from storage_guard.testing.server.refusals import Refusal, marker_told
 from storage_guard.testing.server.s3_checksums import told_of
 from storage_guard.testing.server.s3_conditions import Guard, require_of
-from storage_guard.testing.server.s3_errors import S3Refusal, bad_request, error_fields
-from storage_guard.testing.server.s3_requests import MAX_KEY_BYTES, Call
+from storage_guard.testing.server.s3_errors import bad_request, error_fields
+from storage_guard.testing.server.s3_requests import MAX_KEY_BYTES
 from storage_guard.testing.server.s3_service import (
     OWNER_ID,
     Service,
     attributes_of,
-    checked_tags,
     disguised,
     encryption_told,
     key_of,
@@ -25,8 +27,8 @@ from storage_guard.testing.server.s3_service import (
     require_key_of_customer,
 )
 from storage_guard.testing.server.versions import Attributes, Version
+from storage_guard.testing.server.wishes import checked_tags, read_document, to_remove
 
-MAX_REMOVED = 1000
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _OVERRIDES = ("Content-Type", "Content-Language", "Expires", "Cache-Control", "Content-Disposition", "Content-Encoding")
 XMLNS = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -56,8 +58,7 @@ def _found(service: Service, call: Call) -> tuple[Version, Content, Bucket]:
     bucket = service.state[call.bucket]
     version = bucket.find(key_of(call), call.params.get("versionId"))
     if version.content is None:
-        marker = {"x-amz-delete-marker": "true", "x-amz-version-id": version.version_id, "Allow": "DELETE"}
-        raise S3Refusal("MethodNotAllowed", headers=marker)
+        raise Refusal("MethodNotAllowed", headers={**marker_told(version, "x-amz-"), "Allow": "DELETE"})
     return version, version.content, bucket
 
 
@@ -82,22 +83,13 @@ def head(service: Service, call: Call, _: bytes) -> Answer:
     span = _span(call, content)
     if span is None:
         return Answer(200, told, b"", content.size_bytes)
-    told["Content-Range"] = f"bytes {span[0]}-{span[1] - 1}/{content.size_bytes}"
+    told |= range_told(*span, content.size_bytes)
     return Answer(206, told, b"", span[1] - span[0])
 
 
 def read(service: Service, call: Call, _: bytes) -> Answer:
     content, told = _shown(service, call)
-    start, stop = 0, content.size_bytes
-    status = 200
-    span = _span(call, content)
-    if span is not None:
-        start, stop = span
-        status = 206
-        told["Content-Range"] = f"bytes {start}-{stop - 1}/{content.size_bytes}"
-    if stop - start <= WINDOW_BYTES:
-        return Answer(status, told, b"".join(content.blob.windows(start, stop)))
-    return Answer(status, told, content.blob.windows(start, stop), stop - start)
+    return bytes_of(content, _span(call, content), told)
 
 
 def _span(call: Call, content: Content) -> tuple[int, int] | None:
@@ -107,7 +99,7 @@ def _span(call: Call, content: Content) -> tuple[int, int] | None:
 
 def span_of(text: str, size_bytes: int) -> tuple[int, int] | None:
     """The bytes that a range asks, as start and stop; None for the whole object, which is what a range gets that is not
-    one (RFC 9110, 14.2), or several. Raises: S3Refusal, if none of its bytes is there."""
+    one (RFC 9110, 14.2), or several. Raises: Refusal, if none of its bytes is there."""
     match = _RANGE.fullmatch(text.strip())
     if match is None or not (match[1] or match[2]):
         return None
@@ -119,7 +111,7 @@ def span_of(text: str, size_bytes: int) -> tuple[int, int] | None:
     else:
         start, stop = max(size_bytes - int(match[2]), 0), size_bytes
     if start >= stop:
-        raise S3Refusal("InvalidRange", more={"RangeRequested": text, "ActualObjectSize": str(size_bytes)})
+        raise Refusal("InvalidRange", more={"RangeRequested": text, "ActualObjectSize": str(size_bytes)})
     return start, stop
 
 
@@ -128,25 +120,18 @@ def remove(service: Service, call: Call, _: bytes) -> Answer:
     key = key_of(call)
     version_id = call.params.get("versionId")
     require_removable(bucket, key, version_id, call.request.headers.get("if-match"))
-    gone = bucket.remove(key, version_id)
-    told: dict[str, str] = {}
-    if gone is not None and gone.content is None:
-        told["x-amz-delete-marker"] = "true"
-    shown = version_id if gone is None else gone.version_id
-    if bucket.versioning != "never" and shown is not None:
-        told["x-amz-version-id"] = shown
-    return service.answer(204, told)
+    return service.answer(204, removal_told(bucket, key, version_id, "x-amz-"))
 
 
 def require_removable(bucket: Bucket, key: str, version_id: str | None, etag: str | None) -> None:
-    """Raises: S3Refusal, if the object is not there that must match `etag`, or does not."""
+    """Raises: Refusal, if the object is not there that must match `etag`, or does not."""
     if etag is None:
         return
     version = bucket.histories.version(key, version_id) if version_id else bucket.histories.current(key)
     if version is None or version.content is None:
-        raise S3Refusal("NoSuchKey", more={"Key": key})
+        raise Refusal("NoSuchKey", more={"Key": key})
     if fails(version, [("matches", etag)]) is not None:
-        raise S3Refusal("PreconditionFailed", more={"Condition": "If-Match"})
+        raise Refusal("PreconditionFailed", more={"Condition": "If-Match"})
 
 
 def remove_many(service: Service, call: Call, body: bytes) -> Answer:
@@ -160,42 +145,19 @@ def remove_many(service: Service, call: Call, body: bytes) -> Answer:
         named = [leaf("Key", key)] + ([] if version_id is None else [leaf("VersionId", version_id)])
         try:
             require_removable(bucket, key, version_id, etag)
-        except S3Refusal as refusal:
+        except Refusal as refusal:
             told.append(element("Error", *named, *error_fields(refusal)[:2]))
             continue
         gone = bucket.remove(key, version_id)
         if quiet:
             continue
-        if gone is not None and gone.content is None:
-            named += [leaf("DeleteMarker", "true"), leaf("DeleteMarkerVersionId", gone.version_id)]
-        told.append(element("Deleted", *named))
+        told.append(element("Deleted", *named, *marker_leaves(gone)))
     return service.answer(200, {}, document(f"<DeleteResult{XMLNS}>{''.join(told)}</DeleteResult>"))
 
 
 def _to_remove(body: bytes) -> tuple[list[tuple[str, str | None, str | None]], bool]:
-    root = read_document(body, "Delete")
-    wanted: list[tuple[str, str | None, str | None]] = []
-    for node in root.all("Object"):
-        # A key keeps its blanks.
-        key = next((child.whole_text() for child in node.all("Key")), "")
-        if not 1 <= len(key.encode()) <= MAX_KEY_BYTES:
-            raise S3Refusal("MalformedXML")
-        wanted.append((key, node.text("VersionId") or None, node.text("ETag")))
-    quiet = root.text("Quiet") or "false"
-    if not 1 <= len(wanted) <= MAX_REMOVED or quiet not in {"true", "false"}:
-        raise S3Refusal("MalformedXML")
-    return wanted, quiet == "true"
-
-
-def read_document(body: bytes, root_name: str) -> Node:
-    """Raises: S3Refusal, if it is none with this root."""
-    try:
-        root = parse(body)
-    except Malformed as error:
-        raise S3Refusal("MalformedXML") from error
-    if root.name != root_name:
-        raise S3Refusal("MalformedXML")
-    return root
+    named, quiet = to_remove(body, MAX_KEY_BYTES)
+    return [(key, node.text("VersionId") or None, node.text("ETag")) for key, node in named], quiet
 
 
 def get_tags(service: Service, call: Call, _: bytes) -> Answer:
@@ -230,7 +192,7 @@ def get_acl(service: Service, call: Call, _: bytes) -> Answer:
 
 def put_acl(service: Service, call: Call, body: bytes) -> Answer:
     if body:
-        raise S3Refusal("NotImplemented", "Only the lists that have a name are known here.")
+        raise Refusal("NotImplemented", "Only the lists that have a name are known here.")
     acl = attributes_of(call.request.headers, service.limits).acl
     return _changed(service, call, acl=acl)
 
@@ -253,14 +215,6 @@ def _changed(
 
 def _version_told(version: Version, bucket: Bucket) -> dict[str, str]:
     return {} if bucket.versioning == "never" else {"x-amz-version-id": version.version_id}
-
-
-def missing(call: Call, refused: NoSuchKey) -> S3Refusal:
-    """The key has no object, or a delete marker in its place."""
-    headers: dict[str, str] = {}
-    if refused.marker is not None:
-        headers = {"x-amz-delete-marker": "true", "x-amz-version-id": refused.marker.version_id}
-    return S3Refusal("NoSuchKey", more={"Key": call.key or ""}, headers=headers)
 
 
 def location_of(call: Call) -> str:

@@ -6,7 +6,6 @@ docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html, and sigv4-streamin
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from abc import abstractmethod
 from typing import Protocol
@@ -14,8 +13,10 @@ from typing import Protocol
 from storage_guard.testing.server.exchange import Request
 from storage_guard.testing.server.framing import Chunked, Take
 from storage_guard.testing.server.heads import Malformed
+from storage_guard.testing.server.macs import same
+from storage_guard.testing.server.refusals import Refusal, invalid
 from storage_guard.testing.server.s3_checksums import HEADERS
-from storage_guard.testing.server.s3_errors import S3Refusal, bad_request, invalid, unsupported
+from storage_guard.testing.server.s3_errors import bad_request, unsupported
 from storage_guard.testing.server.s3_signatures import UNSIGNED, Signed
 
 STREAMS = {
@@ -34,23 +35,23 @@ class Payload(Protocol):
 
     @abstractmethod
     def feed(self, data: memoryview, take: Take) -> None:
-        """A piece of the body; `take` is given what it carries. Raises: S3Refusal."""
+        """A piece of the body; `take` is given what it carries. Raises: Refusal."""
         ...
 
     @abstractmethod
     def end(self) -> dict[str, str]:
-        """The body is whole: the checksums that came behind it, by their headers. Raises: S3Refusal."""
+        """The body is whole: the checksums that came behind it, by their headers. Raises: Refusal."""
         ...
 
 
 def payload_of(request: Request, signed: Signed | None, *, unsigned_allowed: bool) -> Payload:
-    """`signed`: None where nobody's signature is looked at, nor any hash. Raises: S3Refusal, for what can be said
+    """`signed`: None where nobody's signature is looked at, nor any hash. Raises: Refusal, for what can be said
     before the body comes."""
     text = request.headers.get("x-amz-content-sha256", UNSIGNED)
     if text in STREAMS:
         by_chunk, with_trailer = STREAMS[text]
         if request.headers.get("x-amz-decoded-content-length") is None:
-            raise S3Refusal("MissingContentLength", "x-amz-decoded-content-length is missing.")
+            raise Refusal("MissingContentLength", "x-amz-decoded-content-length is missing.")
         announced = request.headers.get("x-amz-trailer", "").lower().strip()
         if with_trailer != bool(announced):
             raise bad_request("x-amz-trailer and x-amz-content-sha256 do not agree on whether there is a trailer.")
@@ -84,7 +85,7 @@ class _Plain(Payload):
     def end(self) -> dict[str, str]:
         if self._hash is not None and self._wanted is not None and self._hash.hexdigest() != self._wanted:
             told = {"ClientComputedContentSHA256": self._wanted, "S3ComputedContentSHA256": self._hash.hexdigest()}
-            raise S3Refusal("XAmzContentSHA256Mismatch", more=told)
+            raise Refusal("XAmzContentSHA256Mismatch", more=told)
         return {}
 
 
@@ -103,20 +104,20 @@ class _Unwrapping(Payload):
         try:
             count = self._chunks.feed(data, take)
         except Malformed as error:
-            raise S3Refusal("IncompleteBody", f"The body is not in chunks: {error}.") from error
+            raise Refusal("IncompleteBody", f"The body is not in chunks: {error}.") from error
         if count < len(data):
-            raise S3Refusal("IncompleteBody", "There is more behind the last chunk.")
+            raise Refusal("IncompleteBody", "There is more behind the last chunk.")
         if self._chunks.came_bytes > self._wanted_bytes:
-            raise S3Refusal("IncompleteBody")
+            raise Refusal("IncompleteBody")
 
     def end(self) -> dict[str, str]:
         chunks = self._chunks
         if not chunks.done or chunks.came_bytes != self._wanted_bytes:
-            raise S3Refusal("IncompleteBody")
+            raise Refusal("IncompleteBody")
         chunks.check_trailers()
         trailers = {name: value for name, value in chunks.trailers if name != _SIGNATURE}
         if set(trailers) != ({self._announced} if self._announced else set[str]()):
-            raise S3Refusal("MalformedTrailerError", "The trailers are not those that were announced.")
+            raise Refusal("MalformedTrailerError", "The trailers are not those that were announced.")
         return {name: value for name, value in trailers.items() if name in HEADERS}
 
 
@@ -152,9 +153,9 @@ class _Chunks(Chunked):
             extension = line.rstrip().partition(b";")[2].decode("latin-1")
             name, _, self._signature = extension.partition("=")
             if name != "chunk-signature" or _HASH.fullmatch(self._signature) is None:
-                raise S3Refusal("SignatureDoesNotMatch", "A chunk has no signature.")
+                raise Refusal("SignatureDoesNotMatch", "A chunk has no signature.")
             if self._short and size_bytes:
-                raise S3Refusal("InvalidChunkSizeError")
+                raise Refusal("InvalidChunkSizeError")
             self._short = size_bytes < _MIN_CHUNK_BYTES
         if not size_bytes:
             self._check_chunk()
@@ -178,7 +179,7 @@ class _Chunks(Chunked):
             self.trailers.append((name.strip().lower(), value.strip()))
 
     def check_trailers(self) -> None:
-        """Raises: S3Refusal, if they are not signed as they should be."""
+        """Raises: Refusal, if they are not signed as they should be."""
         signed = self._signed
         fields = [(name, value) for name, value in self.trailers if name != _SIGNATURE]
         if signed is not None and fields:
@@ -187,5 +188,5 @@ class _Chunks(Chunked):
             self._require(ours, dict(self.trailers).get(_SIGNATURE, ""))
 
     def _require(self, ours: str, theirs: str) -> None:
-        if not hmac.compare_digest(ours.encode(), theirs.encode("utf-8", "replace")):
-            raise S3Refusal("SignatureDoesNotMatch", "A piece of the body is not signed as it should be.")
+        if not same(ours, theirs):
+            raise Refusal("SignatureDoesNotMatch", "A piece of the body is not signed as it should be.")

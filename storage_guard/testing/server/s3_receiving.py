@@ -11,22 +11,17 @@ from types import MappingProxyType
 from storage_guard.testing.server import s3_copies, s3_listing, s3_objects, s3_uploads
 from storage_guard.testing.server.blobs import Arriving
 from storage_guard.testing.server.buckets import (
-    BadPart,
-    NoParts,
-    NoSuchBucket,
     NoSuchKey,
-    NoSuchUpload,
-    NoSuchVersion,
-    PartsOutOfOrder,
     Refused,
 )
+from storage_guard.testing.server.calls import Call
 from storage_guard.testing.server.exchange import Answer, Receiving
+from storage_guard.testing.server.refusals import Refusal, too_large, translated
 from storage_guard.testing.server.s3_checksums import DEFAULT, Given, Running, given, given_at_last
 from storage_guard.testing.server.s3_conditions import Guard
-from storage_guard.testing.server.s3_errors import S3Refusal
 from storage_guard.testing.server.s3_payload import Payload
-from storage_guard.testing.server.s3_requests import Call
-from storage_guard.testing.server.s3_service import Service, wanted_md5
+from storage_guard.testing.server.s3_service import Service
+from storage_guard.testing.server.wishes import wanted_md5
 
 _Handler = Callable[[Service, Call, bytes], Answer]
 _Guarded = Callable[[Service, Call, bytes, Guard], Answer]
@@ -62,22 +57,6 @@ HANDLERS: Mapping[str, _Handler] = MappingProxyType(
 GUARDED: Mapping[str, _Guarded] = MappingProxyType({"copy": s3_copies.copy, "finish": s3_uploads.finish})
 
 
-class Refusing(Receiving):
-    def __init__(self, service: Service, call: Call, refusal: S3Refusal) -> None:
-        self._service = service
-        self._call = call
-        self._refusal = refusal
-
-    def take(self, data: memoryview) -> None:
-        """What comes is not wanted."""
-
-    def end(self) -> Answer:
-        return self._service.refuse(self._call.request, self._refusal)
-
-    def cut(self) -> None:
-        """Nothing was kept."""
-
-
 class _Arrival(Receiving):
     """A call whose body is on its way. What refuses it meanwhile is told at its end."""
 
@@ -85,25 +64,25 @@ class _Arrival(Receiving):
         self.service = service
         self.call = call
         self._payload = payload
-        self.refused: S3Refusal | None = None
+        self.refused: Refusal | None = None
 
     def take(self, data: memoryview) -> None:
         if self.refused is not None:
             return
         try:
             self._payload.feed(data, self.keep)
-        except S3Refusal as refusal:
+        except Refusal as refusal:
             self.refused = refusal
             self.cut()
 
     @abstractmethod
     def keep(self, data: memoryview) -> None:
-        """Raises: S3Refusal."""
+        """Raises: Refusal."""
         ...
 
     @abstractmethod
     def act(self, trailers: Mapping[str, str]) -> Answer:
-        """Raises: S3Refusal, Refused."""
+        """Raises: Refusal, Refused."""
         ...
 
     def end(self) -> Answer:
@@ -112,16 +91,16 @@ class _Arrival(Receiving):
             if self.refused is not None:
                 raise self.refused
             return self._early(self.act(self._payload.end()))
-        except S3Refusal as refusal:
+        except Refusal as refusal:
             # The frames of a traceback hold the body that was refused.
             return self._refuse(refusal.with_traceback(None))
         except Refused as refused:
-            return self._refuse(_translated(refused, call))
+            return self._refuse(translated(refused, call.key or "", call.params.get("uploadId", ""), "x-amz-"))
 
-    def _refuse(self, refusal: S3Refusal) -> Answer:
+    def _refuse(self, refusal: Refusal) -> Answer:
         self.cut()
         if self._is_early():
-            refusal = S3Refusal(refusal.code, refusal.message, status=200, more=refusal.more)
+            refusal = Refusal(refusal.code, refusal.message, status=200, more=refusal.more)
         return self._early(self.service.refuse(self.call.request, refusal))
 
     def _is_early(self) -> bool:
@@ -161,7 +140,7 @@ class Document(_Arrival):
         body = b"".join(self._body)
         md5 = wanted_md5(headers)
         if md5 is not None and hashlib.md5(body, usedforsecurity=False).digest() != md5:
-            raise S3Refusal("BadDigest")
+            raise Refusal("BadDigest")
         # What comes with a complete is the checksum of the object.
         of_body = service.knows_checksums and call.action not in {"finish", "begin"}
         said = given_at_last(headers, trailers) if of_body else None
@@ -175,7 +154,7 @@ class Document(_Arrival):
             return HANDLERS[call.action](service, call, body)
         except NoSuchKey as refused:
             if self._hidden:
-                raise S3Refusal("AccessDenied") from refused
+                raise Refusal("AccessDenied") from refused
             raise
 
     def cut(self) -> None:
@@ -213,7 +192,7 @@ class Storage(_Arrival):
 
     def act(self, trailers: Mapping[str, str]) -> Answer:
         if self._md5 is not None and self._arriving.md5() != self._md5:
-            raise S3Refusal("BadDigest")
+            raise Refusal("BadDigest")
         digests = tuple(each.digest() for each in self._running)
         said = self._given
         if said is not None:
@@ -230,34 +209,3 @@ class Storage(_Arrival):
         if not self._over:
             self._over = True
             self._arriving.cut()
-
-
-def too_large(most: int, size_bytes: int | None) -> S3Refusal:
-    more = {"MaxSizeAllowed": str(most)}
-    if size_bytes is not None:
-        more["ProposedSize"] = str(size_bytes)
-    return S3Refusal("EntityTooLarge", more=more)
-
-
-def _translated(refused: Refused, call: Call) -> S3Refusal:
-    match refused:
-        case NoSuchBucket():
-            return S3Refusal("NoSuchBucket", more={"BucketName": str(refused)})
-        case NoSuchKey():
-            return s3_objects.missing(call, refused)
-        case NoSuchVersion():
-            return S3Refusal("NoSuchVersion", more={"Key": call.key or "", "VersionId": str(refused)})
-        case NoSuchUpload():
-            return S3Refusal("NoSuchUpload", more={"UploadId": str(refused)})
-        case NoParts():
-            return S3Refusal("MalformedXML", "An object needs a part.")
-        case PartsOutOfOrder():
-            return S3Refusal("InvalidPartOrder", more={"UploadId": call.params["uploadId"]})
-        case BadPart(size_bytes=int(size_bytes)):
-            more = {"ProposedSize": str(size_bytes), "PartNumber": str(refused.number), "ETag": refused.etag}
-            return S3Refusal("EntityTooSmall", more=more)
-        case BadPart():
-            more = {"ETag": refused.etag, "PartNumber": str(refused.number), "UploadId": call.params["uploadId"]}
-            return S3Refusal("InvalidPart", more=more)
-        case _:
-            raise refused

@@ -10,13 +10,15 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from urllib.parse import quote, unquote_to_bytes
 
+from storage_guard.testing.server.calls import Call
 from storage_guard.testing.server.credentials import Credential, Credentials
-from storage_guard.testing.server.s3_errors import S3Refusal, bad_request, invalid
-from storage_guard.testing.server.s3_requests import Call
+from storage_guard.testing.server.dates import basic_time
+from storage_guard.testing.server.macs import fields_of, same, signing_key
+from storage_guard.testing.server.refusals import Refusal, invalid
+from storage_guard.testing.server.s3_errors import bad_request
 
 V4 = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -61,7 +63,7 @@ class Verifier:
     skew_s: int = 900
 
     def signed(self, call: Call, now: datetime) -> Signed:
-        """Raises: S3Refusal, for one without a signature too."""
+        """Raises: Refusal, for one without a signature too."""
         authorization = call.request.headers.get("authorization", "")
         if authorization.startswith(f"{V4} "):
             return self._in_header(call, authorization[len(V4) + 1 :], now)
@@ -71,46 +73,43 @@ class Verifier:
             raise invalid("Authorization", authorization, "This kind of authorization is not read here.")
         if "X-Amz-Algorithm" in call.params or "X-Amz-Signature" in call.params:
             return self._in_url(call, now)
-        raise S3Refusal("AccessDenied", "Nobody may do that without a signature.")
+        raise Refusal("AccessDenied", "Nobody may do that without a signature.")
 
     def _in_header(self, call: Call, text: str, now: datetime) -> Signed:
-        fields: dict[str, str] = {}
-        for part in text.split(","):
-            name, _, value = part.strip().partition("=")
-            fields[name] = value
+        fields = fields_of(text)
         headers = call.request.headers
         date = headers.get("x-amz-date", "")
-        time = _basic_time(date)
+        time = basic_time(date)
         if time is None:
-            raise S3Refusal("AccessDenied", "A signature needs a valid x-amz-date.")
+            raise Refusal("AccessDenied", "A signature needs a valid x-amz-date.")
         claim = _claim(fields, "", date, in_url=False)
         if "x-amz-content-sha256" not in headers:
             raise bad_request("The header x-amz-content-sha256 is missing.")
         self._check_scope(claim)
         if abs((now - time).total_seconds()) > self.skew_s:
             more = {"RequestTime": date, "MaxAllowedSkewMilliseconds": str(self.skew_s * 1000)}
-            raise S3Refusal("RequestTimeTooSkewed", more={**more, "ServerTime": _iso(now)})
+            raise Refusal("RequestTimeTooSkewed", more={**more, "ServerTime": _iso(now)})
         credential = self._known(claim, headers.get("x-amz-security-token"), now)
         return _agrees(call, credential, claim, headers["x-amz-content-sha256"])
 
     def _in_url(self, call: Call, now: datetime) -> Signed:
         params = call.params
         if params.get("X-Amz-Algorithm") != V4:
-            raise S3Refusal("AuthorizationQueryParametersError", f"X-Amz-Algorithm must be {V4}.")
+            raise Refusal("AuthorizationQueryParametersError", f"X-Amz-Algorithm must be {V4}.")
         date, expires = params.get("X-Amz-Date", ""), params.get("X-Amz-Expires", "")
-        time = _basic_time(date)
+        time = basic_time(date)
         if time is None:
-            raise S3Refusal("AuthorizationQueryParametersError", "X-Amz-Date must be as in 20221220T084818Z.")
+            raise Refusal("AuthorizationQueryParametersError", "X-Amz-Date must be as in 20221220T084818Z.")
         if not (expires.isascii() and expires.isdigit() and len(expires) < 7 and 1 <= int(expires) <= _MAX_EXPIRES_S):
-            raise S3Refusal("AuthorizationQueryParametersError", f"X-Amz-Expires is from 1 to {_MAX_EXPIRES_S}.")
+            raise Refusal("AuthorizationQueryParametersError", f"X-Amz-Expires is from 1 to {_MAX_EXPIRES_S}.")
         claim = _claim(params, "X-Amz-", date, in_url=True)
         self._check_scope(claim)
         if time - now > timedelta(seconds=self.skew_s):
-            raise S3Refusal("AccessDenied", "The URL is not valid yet.")
+            raise Refusal("AccessDenied", "The URL is not valid yet.")
         end = time + timedelta(seconds=int(expires))
         if now > end:
             more = {"X-Amz-Expires": expires, "Expires": _iso(end), "ServerTime": _iso(now)}
-            raise S3Refusal("AccessDenied", "The URL has expired.", more=more)
+            raise Refusal("AccessDenied", "The URL has expired.", more=more)
         credential = self._known(claim, params.get("X-Amz-Security-Token"), now)
         return _agrees(call, credential, claim, call.request.headers.get("x-amz-content-sha256", UNSIGNED))
 
@@ -118,21 +117,21 @@ class Verifier:
         credential = self.credentials.get(claim.access_key_id)
         # A temporary key without its token is no key.
         if credential is None or (credential.token is not None and not token):
-            raise S3Refusal("InvalidAccessKeyId", more={"AWSAccessKeyId": claim.access_key_id})
-        if token and (credential.token is None or not _same(credential.token, token)):
-            raise S3Refusal("InvalidToken", more={"Token-0": token})
+            raise Refusal("InvalidAccessKeyId", more={"AWSAccessKeyId": claim.access_key_id})
+        if token and (credential.token is None or not same(credential.token, token)):
+            raise Refusal("InvalidToken", more={"Token-0": token})
         if credential.expires is not None and now >= credential.expires:
-            raise S3Refusal("ExpiredToken", more={"Token-0": token or ""})
+            raise Refusal("ExpiredToken", more={"Token-0": token or ""})
         return credential
 
     def _check_scope(self, claim: _Claim) -> None:
         code = "AuthorizationQueryParametersError" if claim.in_url else "AuthorizationHeaderMalformed"
         day, region, service, kind = claim.scope.split("/")
         if (day, service, kind) != (claim.date[:8], "s3", "aws4_request"):
-            raise S3Refusal(code, f"The scope should be {claim.date[:8]}/{self.region}/s3/aws4_request.")
+            raise Refusal(code, f"The scope should be {claim.date[:8]}/{self.region}/s3/aws4_request.")
         if region != self.region:
             message = f"The region '{region}' is wrong; expecting '{self.region}'"
-            raise S3Refusal(code, message, more={"Region": self.region})
+            raise Refusal(code, message, more={"Region": self.region})
 
 
 def _claim(fields: Mapping[str, str], prefix: str, date: str, *, in_url: bool) -> _Claim:
@@ -140,13 +139,13 @@ def _claim(fields: Mapping[str, str], prefix: str, date: str, *, in_url: bool) -
     names = [f"{prefix}{name}" for name in ("Credential", "SignedHeaders", "Signature")]
     missing = [name for name in names if not fields.get(name)]
     if missing:
-        raise S3Refusal(code, f"{missing[0]} is missing.")
+        raise Refusal(code, f"{missing[0]} is missing.")
     credential, signed, signature = (fields[name] for name in names)
     access_key_id, _, scope = credential.rpartition("/aws4_request")[0].rpartition("/s3")[0].rpartition("/")
     access_key_id, _, day = access_key_id.rpartition("/")
     whole = f"{day}/{scope}/s3/aws4_request"
     if credential != f"{access_key_id}/{whole}" or not access_key_id:
-        raise S3Refusal(code, "The credential is not <key id>/<date>/<region>/s3/aws4_request.")
+        raise Refusal(code, "The credential is not <key id>/<date>/<region>/s3/aws4_request.")
     return _Claim(access_key_id, whole, date, tuple(signed.split(";")), signature, in_url)
 
 
@@ -161,12 +160,12 @@ def _agrees(call: Call, credential: Credential, claim: _Claim, payload: str) -> 
         unsigned.remove("x-amz-content-sha256")  # it is in the canonical request by itself
     if unsigned:
         more = {"HeadersNotSigned": ", ".join(unsigned)}
-        raise S3Refusal("AccessDenied", "There were headers present in the request which were not signed", more=more)
+        raise Refusal("AccessDenied", "There were headers present in the request which were not signed", more=more)
     canonical = _canonical(call, claim, payload)
     to_sign = f"{V4}\n{claim.date}\n{claim.scope}\n{hashlib.sha256(canonical).hexdigest()}"
-    key = _signing_key(credential.secret, claim.scope)
+    key = signing_key("AWS4", credential.secret, claim.scope)
     ours = hmac.digest(key, to_sign.encode(), "sha256").hex()
-    if not _same(ours, claim.signature):
+    if not same(ours, claim.signature):
         more = {
             "AWSAccessKeyId": credential.access_key_id,
             "StringToSign": to_sign,
@@ -175,7 +174,7 @@ def _agrees(call: Call, credential: Credential, claim: _Claim, payload: str) -> 
             "CanonicalRequest": canonical.decode("utf-8", "replace"),
             "CanonicalRequestBytes": canonical.hex(" "),
         }
-        raise S3Refusal("SignatureDoesNotMatch", more=more)
+        raise Refusal("SignatureDoesNotMatch", more=more)
     return Signed(credential, key, claim.date, claim.scope, ours)
 
 
@@ -203,26 +202,5 @@ def _canonical(call: Call, claim: _Claim, payload: str) -> bytes:
     )
 
 
-@lru_cache(maxsize=64)
-def _signing_key(secret: str, scope: str) -> bytes:
-    key = b"AWS4" + secret.encode()
-    for step in scope.split("/"):
-        key = hmac.digest(key, step.encode(), "sha256")
-    return key
-
-
-def _same(ours: str, theirs: str) -> bool:
-    return hmac.compare_digest(ours.encode(), theirs.encode("utf-8", "replace"))
-
-
 def _iso(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"
-
-
-@lru_cache(maxsize=16)
-def _basic_time(text: str) -> datetime | None:
-    """A time as in "20221220T084818Z"."""
-    try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None

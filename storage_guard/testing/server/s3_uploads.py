@@ -8,8 +8,12 @@ from urllib.parse import quote
 
 from storage_guard.testing.server.blobs import Content
 from storage_guard.testing.server.buckets import Part, Refused, Upload
+from storage_guard.testing.server.calls import Call
+from storage_guard.testing.server.dates import iso_date
 from storage_guard.testing.server.documents import Node, document, leaf
 from storage_guard.testing.server.exchange import Answer
+from storage_guard.testing.server.pages import MAX_LISTED, truncated
+from storage_guard.testing.server.refusals import Refusal, invalid
 from storage_guard.testing.server.s3_checksums import (
     ALGORITHMS,
     COMPOSITE,
@@ -28,9 +32,8 @@ from storage_guard.testing.server.s3_checksums import (
     wanted,
 )
 from storage_guard.testing.server.s3_conditions import Guard
-from storage_guard.testing.server.s3_errors import S3Refusal, bad_request, invalid
-from storage_guard.testing.server.s3_objects import XMLNS, location_of, read_document, written
-from storage_guard.testing.server.s3_requests import Call
+from storage_guard.testing.server.s3_errors import bad_request
+from storage_guard.testing.server.s3_objects import XMLNS, location_of, written
 from storage_guard.testing.server.s3_service import (
     OWNER_ID,
     Finished,
@@ -39,13 +42,12 @@ from storage_guard.testing.server.s3_service import (
     bound,
     disguised,
     encryption_told,
-    iso_date,
     key_of,
     quoted,
     require_key_of_customer,
 )
+from storage_guard.testing.server.wishes import count_in, parts_named
 
-MAX_LISTED = 1000
 _OWNER = leaf("ID", OWNER_ID)
 
 
@@ -69,15 +71,16 @@ def wanted_of(upload: Upload) -> Wanted:
 
 
 def number_of(service: Service, call: Call) -> int:
-    """Raises: S3Refusal, if it is not a number for a part."""
+    """Raises: Refusal, if it is not a number for a part."""
     text = call.params.get("partNumber", "")
-    if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= service.limits.parts:
-        return int(text)
+    number = count_in(text, digits=9)
+    if number is not None and 1 <= number <= service.limits.parts:
+        return number
     raise invalid("partNumber", text, f"A part has a number from 1 to {service.limits.parts}.")
 
 
 def require_checksum(service: Service, call: Call, said: Given | None) -> str:
-    """The algorithm that a part needs besides, "" for none. Raises: S3Refusal, if the checksum that comes with the part
+    """The algorithm that a part needs besides, "" for none. Raises: Refusal, if the checksum that comes with the part
     is not of the upload's algorithm."""
     try:
         upload = service.state[call.bucket].upload(call.key or "", call.params["uploadId"])
@@ -168,40 +171,32 @@ def _bytes_of(answer: Answer) -> bytes:
 
 
 def _named(body: bytes) -> list[_Named]:
-    root = read_document(body, "CompleteMultipartUpload")
-    named = [_part_named(node) for node in root.all("Part")]
-    if not named:
-        raise S3Refusal("MalformedXML")
-    return named
+    return [_Named(number, etag, _sums_of(node)) for number, etag, node in parts_named(body)]
 
 
-def _part_named(node: Node) -> _Named:
-    number = node.text("PartNumber") or ""
-    etag = node.text("ETag")
-    if not (number.isascii() and number.isdigit() and len(number) < 10) or etag is None:
-        raise S3Refusal("MalformedXML")
+def _sums_of(node: Node) -> dict[str, bytes]:
     sums: dict[str, bytes] = {}
     for algorithm in ALGORITHMS.values():
         text = node.text(algorithm.tag)
         if text is not None:
             sums[algorithm.name] = value_of(algorithm, text, algorithm.tag)
-    return _Named(int(number), etag.strip('"').lower(), sums)
+    return sums
 
 
 def _check_sums(named: Sequence[_Named], parts: Sequence[Part], wish: Wanted) -> None:
-    """Raises: S3Refusal, if a checksum in the list is not that of its part, or is missing."""
+    """Raises: Refusal, if a checksum in the list is not that of its part, or is missing."""
     for each, part in zip(named, parts, strict=True):
         for name, value in each.sums.items():
             known = find(part.content, name)
             if known is None or known.value != value:
-                raise S3Refusal("InvalidPart", more={"PartNumber": str(each.number), "ETag": each.etag})
+                raise Refusal("InvalidPart", more={"PartNumber": str(each.number), "ETag": each.etag})
         if wish.algorithm and wish.kind == COMPOSITE and wish.algorithm not in each.sums:
             message = f"The upload was created using a {wish.algorithm.lower()} checksum. The list must have that of"
             raise bad_request(f"{message} each part; it is missing for part {each.number}.")
 
 
 def _check_whole(service: Service, call: Call, parts: Sequence[Part], wish: Wanted) -> None:
-    """Raises: S3Refusal, if the object is not what the head says it should be."""
+    """Raises: Refusal, if the object is not what the head says it should be."""
     headers = call.request.headers
     size = headers.get("x-amz-mp-object-size")
     size_bytes = sum(part.content.size_bytes for part in parts)
@@ -222,7 +217,7 @@ def _check_whole(service: Service, call: Call, parts: Sequence[Part], wish: Want
             raise bad_request(f"The upload was created using a {wish.algorithm.lower()} checksum, not this one.")
         whole = of_parts([part.content for part in parts], Wanted(said.algorithm.name, wish.kind))
         if number and number != str(whole[0].parts):
-            raise S3Refusal("BadDigest")
+            raise Refusal("BadDigest")
         said.check(whole[0])
 
 
@@ -250,7 +245,7 @@ def list_parts(service: Service, call: Call, _: bytes) -> Answer:
         leaf("PartNumberMarker", after),
         leaf("NextPartNumberMarker", shown[-1] if shown else 0),
         leaf("MaxParts", max_parts),
-        leaf("IsTruncated", "true" if len(numbers) > len(shown) else "false"),
+        truncated(more=len(numbers) > len(shown)),
     ]
     if wish.algorithm:
         fields += [leaf("ChecksumAlgorithm", wish.algorithm), leaf("ChecksumType", wish.kind)]
