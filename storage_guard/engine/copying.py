@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from storage_guard import names, outcome, signals
 from storage_guard.access import Access
-from storage_guard.checksum import combine
+from storage_guard.checksum import Crc64, combine
 from storage_guard.driver import Driver
 from storage_guard.engine import removal
 from storage_guard.engine.creation import Creation
@@ -188,6 +188,9 @@ def _left(original: Original, exc: BaseException) -> str:
     return f"and {original.where} may be, too; {again}: {str(exc) or type(exc).__name__}"
 
 
+_ALGORITHMS: tuple[Crc64, ...] = ("crc64xz", "crc64nvme")
+
+
 class _Checked(Creation):
     """Compares the parts with the source before they become an object."""
 
@@ -200,23 +203,31 @@ class _Checked(Creation):
 
     def send_parts(self) -> Answer:
         answer = super().send_parts()
-        if answer is Answer.DONE and self._original is not None and self._original.crc is not None:
-            parts = sorted(self.sending().parts.items())
-            whole = combine((self._checksum(part), part.slot.size_bytes) for _, part in parts)
-            if whole is not None and int(whole.value, 16) != self._original.crc:
-                self.trouble = self._original.damaged()
-                return Answer.REFUSED
+        original = self._original
+        if answer is Answer.DONE and original is not None and any(map(self._differs, _ALGORITHMS)):
+            self.trouble = original.damaged()
+            return Answer.REFUSED
         return answer
 
-    def sent_digest(self) -> tuple[int, int] | None:
+    def sent_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
         original = self._original
-        if original is None or original.crc is None:
-            return super().sent_digest()
-        return original.info.size_bytes, original.crc
+        crc = None if original is None else original.crc_of(algorithm)
+        if original is None or crc is None:
+            return super().sent_digest(algorithm)
+        return original.info.size_bytes, crc
 
-    def _checksum(self, part: Part) -> Checksum | None:
+    def _differs(self, algorithm: Crc64) -> bool:
+        """Whether the parts are known not to make what the source's store says."""
+        crc = None if self._original is None else self._original.crc_of(algorithm)
+        if crc is None:
+            return False
+        parts = sorted(self.sending().parts.items())
+        whole = combine(((self._checksum(part, algorithm), part.slot.size_bytes) for _, part in parts), algorithm)
+        return whole is not None and int(whole.value, 16) != crc
+
+    def _checksum(self, part: Part, algorithm: Crc64) -> Checksum | None:
         """What the store says of what it has, which is worth more than what was read here."""
-        if part.checksum is not None and part.checksum.algorithm == "crc64xz":
+        if part.checksum is not None and part.checksum.algorithm == algorithm:
             return part.checksum
         return self._read.get(part.slot.number) if self._read is not None else None
 

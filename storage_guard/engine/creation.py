@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Generator
 from functools import partial
 
 from storage_guard import answers, outcome, signals
-from storage_guard.checksum import combine
+from storage_guard.checksum import Crc64, combine
 from storage_guard.engine.lanes import Task, Threads
 from storage_guard.engine.payload import DataFailed, Payload, Piece, Pieces
 from storage_guard.engine.resolve import Glance, Resolver, Target
@@ -169,11 +169,11 @@ class Creation(Resolver):
             return self._payload.digest()
         return self.sent_digest()
 
-    def sent_digest(self) -> tuple[int, int] | None:
+    def sent_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
         if self.write is None or not self.write.sent:
             return None  # some parts are missing yet
         parts = self._parts()
-        whole = combine((part.checksum, part.slot.size_bytes) for part in parts)
+        whole = combine(((part.checksum, part.slot.size_bytes) for part in parts), algorithm)
         return (sum(part.slot.size_bytes for part in parts), int(whole.value, 16)) if whole and parts else None
 
     # What writes

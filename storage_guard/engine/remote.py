@@ -15,7 +15,7 @@ from storage_guard import signals
 from storage_guard.access import Access
 from storage_guard.answers import asked_s
 from storage_guard.body import WINDOW_BYTES, Body, WatchedBody
-from storage_guard.checksum import RunningCrc64, as_checksum
+from storage_guard.checksum import Crc64, RunningCrc64, as_checksum
 from storage_guard.driver import Driver
 from storage_guard.engine.payload import DataFailed, KnownPieces, Payload, Pieces, Watch
 from storage_guard.errors import ChecksumMismatch, ObjectNotFound, SourceChanged
@@ -58,8 +58,11 @@ class Original:
     @property
     def crc(self) -> int | None:
         """The CRC-64/XZ of all the bytes, where the source's store knows it."""
+        return self.crc_of("crc64xz")
+
+    def crc_of(self, algorithm: Crc64) -> int | None:
         checksum = self.info.checksum
-        return int(checksum.value, 16) if checksum is not None and checksum.algorithm == "crc64xz" else None
+        return int(checksum.value, 16) if checksum is not None and checksum.algorithm == algorithm else None
 
     def changed(self, how: str) -> SourceChanged:
         return SourceChanged(f"{self.failed}: {self.where} {how} while it was copied", key=self.key)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from storage_guard import answers, outcome, signals
-from storage_guard.checksum import RunningCrc64, as_checksum
+from storage_guard.checksum import Crc64, RunningCrc64, as_checksum
 from storage_guard.clock import Clock
 from storage_guard.driver import Driver
 from storage_guard.errors import GuaranteeBroken, ObjectDamaged, ObjectExists, OutcomeUnknown, StorageGuardError
@@ -125,8 +125,8 @@ class Resolver(ABC):
         """Size and CRC-64/XZ of the caller's bytes, None where they cannot be had."""
 
     @abstractmethod
-    def sent_digest(self) -> tuple[int, int] | None:
-        """The same of the bytes that were sent, None where nobody has counted them."""
+    def sent_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        """The same of the bytes that were sent, or with their CRC-64/NVME; None where nobody has counted them."""
 
     @abstractmethod
     def quick_digest(self) -> tuple[int, int] | None:
@@ -163,12 +163,15 @@ class Resolver(ABC):
 
     def is_damaged(self, seen: ObjectInfo | None) -> bool:
         """Whether an object that is ours is known to have other bytes than were sent."""
-        sent = self.sent_digest()
-        if seen is None or sent is None:
+        if seen is None:
             return False
-        checksum = seen.checksum
-        known = checksum is not None and checksum.algorithm == "crc64xz"
-        return seen.size_bytes != sent[0] or (known and checksum != as_checksum(sent[1]))
+        theirs = seen.checksum
+        algorithm: Crc64 = "crc64nvme" if theirs is not None and theirs.algorithm == "crc64nvme" else "crc64xz"
+        sent = self.sent_digest(algorithm)
+        if sent is None:
+            return False
+        comparable = theirs is not None and theirs.algorithm == algorithm
+        return seen.size_bytes != sent[0] or (comparable and theirs != as_checksum(sent[1], algorithm))
 
     def _abort(self) -> Answer:
         return self.ask(self._abort_now, (Answer.DONE, Answer.GONE, Answer.FAILED), Answer.REFUSED)
@@ -363,7 +366,7 @@ class Settling(Resolver):
     def digest(self) -> tuple[int, int] | None:
         return self._ticket.digest
 
-    def sent_digest(self) -> tuple[int, int] | None:
+    def sent_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:  # noqa: ARG002
         return None  # that of the ticket may be of what the caller's data had become by then
 
     def quick_digest(self) -> tuple[int, int] | None:

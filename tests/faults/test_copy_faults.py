@@ -466,7 +466,7 @@ def test_planted_an_unpinned_source_is_caught(way: Way, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(remote, "ObjectRef", unpinned)
     monkeypatch.setattr(MemoryDriver, "read", unpinned_read)
-    monkeypatch.setattr(remote.Original, "crc", None)  # what is mixed would be found out by its checksum
+    monkeypatch.setattr(remote.Original, "crc_of", lambda *_: None)  # what is mixed would be found out by its checksum
     planted(way, tmp_path)
 
 
