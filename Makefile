@@ -44,7 +44,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[oss]'
+	$(BIN)/python -m pip install --quiet --editable '.[oss,s3]'
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml

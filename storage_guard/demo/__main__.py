@@ -1,12 +1,14 @@
 """python -m storage_guard.demo [FILE ...]
 
 Creates objects from files of its own making, and from each FILE, in a folder on a disk, in memory, and on Alibaba OSS
-as a server on the loopback speaks it, while everything happens to them that may happen. Without oss2 it says so, and
-leaves OSS out. Exit code 0 if every promise was kept, 1 if one was broken, 2 if a FILE cannot be used.
+and Amazon S3 as servers on the loopback speak them, while everything happens to them that may happen. Without oss2, or
+boto3, it says so, and leaves OSS, or S3, out. Exit code 0 if every promise was kept, 1 if one was broken, 2 if a FILE
+cannot be used.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -18,7 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage_guard import __version__, open_store
-from storage_guard.demo import engine, oss, scenarios
+from storage_guard.demo import engine, oss, s3, scenarios
+from storage_guard.demo.s3_service import loopback_s3
 from storage_guard.demo.samples import Sample, made_in, named
 from storage_guard.demo.service import loopback
 from storage_guard.demo.show import Show
@@ -50,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         on_a_disk(score, os.path.join(folder, "store"), samples)
         in_memory(score, samples)
         on_oss(score, samples)
+        on_s3(score, samples)
     print(f"\n{score.count} scenarios in {time.monotonic() - started_s:.1f} s: ", end="")
     print(f"{len(score.broken)} BROKEN: {'; '.join(score.broken)}" if score.broken else "all held")
     return 1 if score.broken else 0
@@ -84,6 +88,17 @@ def on_oss(score: Show, samples: Sequence[Sample]) -> None:
             print(f"\n=== Alibaba OSS is left out: {exc}")
             return
         oss.scenarios_of(score, service, [sample for sample in samples if sample.size_bytes <= _IN_MEMORY_BYTES])
+
+
+def on_s3(score: Show, samples: Sequence[Sample]) -> None:
+    with contextlib.ExitStack() as until:
+        try:
+            service = until.enter_context(loopback_s3())
+            service.open().close()
+        except ModuleNotFoundError as exc:
+            print(f"\n=== Amazon S3 is left out: it needs {exc.name}: pip install 'storage-guard[s3]'")
+            return
+        s3.scenarios_of(score, service, [sample for sample in samples if sample.size_bytes <= _IN_MEMORY_BYTES])
 
 
 def a_real_disk() -> str:

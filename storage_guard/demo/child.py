@@ -22,9 +22,11 @@ from storage_guard import Receipt, StorageGuardError, Store, open_store
 from storage_guard.demo.samples import Sample
 
 ENDPOINT = "STORAGE_GUARD_DEMO_OSS"
-"""Names, in the environment, where OSS is for the demo; its credentials are there too."""
+S3_ENDPOINT = "STORAGE_GUARD_DEMO_S3"
+"""Name, in the environment, where OSS and S3 are for the demo; their credentials are there too."""
 
 REGION = "cn-hangzhou"
+S3_REGION = "eu-central-1"
 
 Results = Sequence[tuple[int, Receipt] | BaseException]
 
@@ -44,6 +46,8 @@ def opened(url: str, **options: Any) -> Store:
     """The store of a URL, in whichever process."""
     if url.startswith("oss://"):
         options |= {"endpoint": os.environ[ENDPOINT], "region": REGION}
+    if url.startswith("s3://"):
+        options |= {"endpoint_url": os.environ[S3_ENDPOINT], "region": S3_REGION}
     return open_store(url, **options)
 
 

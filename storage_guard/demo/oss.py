@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-from storage_guard import ChecksumMismatch, GuaranteeMissing, ObjectExists, Store
-from storage_guard.demo import engine, scenarios
+from storage_guard import ChecksumMismatch, GuaranteeMissing, Store
+from storage_guard.demo import cut, engine, scenarios
 from storage_guard.demo.account import Account, is_at_the_key, look, nothing_is_visible, short, told
 from storage_guard.demo.samples import Sample
 from storage_guard.demo.service import Service
 from storage_guard.demo.show import Show
-from storage_guard.testing.server import Answer, Cue, Hold, altered, cut_after_acting, held
+from storage_guard.testing.server import Answer, Cue, altered
 from storage_guard.testing.server.versions import Versioning
 
 _CRC = "x-oss-hash-crc64ecma"
-_WAIT_S = 60.0
 _STATES: tuple[Versioning, ...] = ("enabled", "suspended")
 
 
@@ -26,51 +24,12 @@ def scenarios_of(score: Show, service: Service, samples: Sequence[Sample]) -> No
         print(f"\n=== {store.url}, {service.server.url} checks every signature: {store.check().reason}")
         large = [sample for sample in samples if sample.size_bytes >= scenarios.MULTIPART_FROM_BYTES]
         score.race("Eight processes create one key at once", scenarios.race_of_processes, store, samples)
-        score.each("The server acts, and the line is cut", partial(cut_but_ours, service), store, samples)
-        score.each("A rival comes first, and the line is cut", partial(cut_to_a_rival, service), store, samples)
+        score.each("The server acts, and the line is cut", partial(cut.but_ours, service), store, samples)
+        score.each("A rival comes first, and the line is cut", partial(cut.to_a_rival, service), store, samples)
         score.each("In parts, and one of them is damaged", partial(in_parts, service), store, large)
         score.each("A large upload is killed midway, and gone on with", engine.gone_on_with, store, large)
         score.each("A bucket that has, or had, versions", partial(versioned, service), store, large[:1])
         score.everywhere(store, samples)
-
-
-def cut_but_ours(service: Service, store: Store, sample: Sample, account: Account) -> None:
-    """The server carries the commit out, and resets the connection instead of answering."""
-    key = f"cut/{sample.number}-ours"
-    cue = Cue(cut_after_acting(), member=scenarios.commit_of(sample))
-    with service.struck(cue, account), service.watched(account):
-        receipt = store.create(key, sample.path)
-    account.saw(f"{receipt.outcome}, resolved={receipt.resolved}, write {short(receipt.write_id)}")
-    seen = look(store, key)
-    account.saw(f"at the key: {seen or 'nothing'}")
-    account.must(receipt.outcome == "created" and receipt.resolved, "our own object was not recognised")
-    account.must(is_at_the_key(seen, sample, receipt.write_id), "what was said to be created is not at the key")
-
-
-def cut_to_a_rival(service: Service, store: Store, sample: Sample, account: Account) -> None:
-    """The commit waits at the server until a rival has the key; then it is judged, and its answer is cut off."""
-    key = f"cut/{sample.number}-rival"
-    hold = Hold()
-    cue = Cue(held(hold, cut_after_acting()), member=scenarios.commit_of(sample))
-    with service.struck(cue, account), service.watched(account), ThreadPoolExecutor(1) as pool:
-        ours = pool.submit(store.create, key, sample.path)
-        try:
-            hold.wait_for(1, _WAIT_S)
-            rival = store.create(key, b"what the rival wrote")
-        finally:
-            hold.release()
-        failure = ours.exception()
-    account.saw(f"the rival: {rival.outcome}, write {short(rival.write_id)}")
-    if isinstance(failure, ObjectExists):
-        holder = failure.existing.write_id if failure.existing else None
-        account.saw(f"ours: ObjectExists, write {short(holder)} has the key")
-        account.must(holder == rival.write_id, "the rival was not named in the error")
-    else:
-        account.saw(f"ours: {told(failure) if failure else ours.result().outcome}")
-        account.broke("the write was not refused, and a rival had the key before")
-    seen = look(store, key)
-    account.saw(f"at the key: {seen or 'nothing'}")
-    account.must(seen is not None and seen.write_id == rival.write_id, "the rival's object is not at the key")
 
 
 def in_parts(service: Service, store: Store, sample: Sample, account: Account) -> None:

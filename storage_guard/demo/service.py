@@ -1,4 +1,4 @@
-"""Alibaba OSS for the demo: a server on the loopback that speaks its dialect and checks every signature."""
+"""Servers on the loopback for the demo, and Alibaba OSS: one that speaks its dialect and checks every signature."""
 
 from __future__ import annotations
 
@@ -22,14 +22,10 @@ _KEY = "a-key-of-the-demo"  # good for nothing but this server
 
 
 @dataclass(frozen=True)
-class Service:
-    """The server, and the buckets it has. `state` is touched only while nobody asks the server."""
+class Watched:
+    """A server whose requests are seen, and befallen by what is wanted."""
 
     server: Server
-    state: Buckets
-
-    def open(self, bucket: str = BUCKET) -> Store:
-        return opened(f"oss://{bucket}")
 
     @contextlib.contextmanager
     def struck(self, cue: Cue, account: Account) -> Generator[None]:
@@ -55,6 +51,16 @@ class Service:
             account.saw(f"the server was asked: {_in_short(told) or 'nothing'}")
 
 
+@dataclass(frozen=True)
+class Service(Watched):
+    """OSS, and the buckets it has. `state` is touched only while nobody asks the server."""
+
+    state: Buckets
+
+    def open(self, bucket: str = BUCKET) -> Store:
+        return opened(f"oss://{bucket}")
+
+
 def _in_short(told: Sequence[str]) -> str:
     counted = [(each, len(list(same))) for each, same in groupby(told)]
     return ", ".join(each if count == 1 else f"{each} ({count} times)" for each, count in counted)
@@ -74,12 +80,12 @@ def loopback() -> Generator[Service]:
             "NO_PROXY": server.host,
             ENDPOINT: server.url,
         }
-        with _environment(ours):
+        with environment(ours):
             yield Service(server, state)
 
 
 @contextlib.contextmanager
-def _environment(changes: Mapping[str, str | None]) -> Generator[None]:
+def environment(changes: Mapping[str, str | None]) -> Generator[None]:
     """The environment with other values (None: without), until the block ends."""
     before = {name: os.environ.get(name) for name in changes}
     try:

@@ -17,26 +17,32 @@ from oss2.credentials import EnvironmentVariableCredentialsProvider
 from storage_guard import ObjectExists, Store, open_store
 from storage_guard.body import BytesBody
 from storage_guard.demo import __main__ as program
-from storage_guard.demo import oss, scenarios
+from storage_guard.demo import cut, oss, s3, scenarios
 from storage_guard.demo.account import Account
 from storage_guard.demo.child import race_key
+from storage_guard.demo.s3_service import S3Service, loopback_s3
 from storage_guard.demo.samples import Sample, named
 from storage_guard.demo.service import BUCKET, Service, loopback
 from storage_guard.demo.show import Show
+from storage_guard.doctor import Report
 from storage_guard.driver import (
     Absent,
     Body,
     Capabilities,
+    Conflict,
     Corrupt,
     Exists,
     Limits,
+    Lost,
     ObjectInfo,
     Part,
     PartSlot,
+    Refused,
     WriteMeta,
 )
 from storage_guard.memory import MemoryDriver
 from storage_guard_oss import OSSDriver
+from storage_guard_s3 import S3Driver
 
 Play = Callable[[Store, Sample, Account], None]
 
@@ -62,7 +68,7 @@ def test_the_demo_holds_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "all held" in done.stdout.splitlines()[-1]
     assert "BROKEN" not in done.stdout
-    assert done.stdout.count("a file of mine, 4,000 bytes") == 30  # 10 on the disk, 9 in memory, 11 on OSS
+    assert done.stdout.count("a file of mine, 4,000 bytes") == 36  # 10 on the disk, 9 in memory, 11 on OSS, 6 on S3
     for size in ("0 bytes", "1 byte", "4 KiB", "20 MiB and 1 byte"):
         assert f"  {size}\n" in done.stdout
     assert "ended with status -9" in done.stdout
@@ -82,6 +88,33 @@ def test_without_the_sdk_it_says_what_to_install_and_goes_on(
     (line,) = capsys.readouterr().out.split("\n=== ")[1].splitlines()
     assert "pip install 'storage-guard[oss]'" in line
     assert score.count == 0
+
+
+@pytest.mark.parametrize("missing", ["boto3.session", "awscrt"])
+def test_without_what_s3_needs_it_says_what_to_install_and_goes_on(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = ("storage_guard_s3", "storage_guard.testing.server.s3")
+    for name in [each for each in sys.modules if each.startswith((*ours, missing))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)  # as if it were not there
+    score = Show()
+    program.on_s3(score, [])
+    assert capsys.readouterr().out.strip() == (
+        f"=== Amazon S3 is left out: it needs {missing}: pip install 'storage-guard[s3]'"
+    )
+    assert score.count == 0
+
+
+def test_what_the_caller_has_set_for_aws_is_not_used_and_is_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = {"AWS_ACCESS_KEY_ID": "mine", "AWS_PROFILE": "mine", "AWS_ENDPOINT_URL": "http://mine", "http_proxy": "mine"}
+    for name, value in mine.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    before = dict(os.environ)
+    with loopback_s3():
+        assert all(os.environ.get(name) != value for name, value in mine.items())
+    assert dict(os.environ) == before
 
 
 def test_the_callers_own_credentials_are_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +161,7 @@ def test_a_broken_promise_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr(program, "on_a_disk", on_a_disk)
     monkeypatch.setattr(program, "in_memory", elsewhere)
     monkeypatch.setattr(program, "on_oss", elsewhere)
+    monkeypatch.setattr(program, "on_s3", elsewhere)
     assert program.main([]) == 1
     assert "1 BROKEN: A planted one (small" in capsys.readouterr().out.splitlines()[-1]
 
@@ -320,10 +354,10 @@ OnOSS = Callable[[Service, Store, Sample, Account], None]
 
 PLANTED_OSS: dict[str, tuple[OnOSS, type[OSSDriver], str]] = {
     "versions, not looked for": (oss.versioned, Guessing, "unexpected GuaranteeBroken"),
-    "cut, not recognised": (oss.cut_but_ours, Unnamed, "unexpected ObjectExists"),
-    "cut, the rival not named": (oss.cut_to_a_rival, Unnamed, "the rival was not named"),
+    "cut, not recognised": (cut.but_ours, Unnamed, "unexpected ObjectExists"),
+    "cut, the rival not named": (cut.to_a_rival, Unnamed, "the rival was not named"),
     "damaged, not compared": (oss.in_parts, Uncompared, "other bytes arrived, and the write was said to be created"),
-    "cut, nothing was": (oss.cut_but_ours, OSSDriver, "nothing befell any request after all"),
+    "cut, nothing was": (cut.but_ours, OSSDriver, "nothing befell any request after all"),
 }
 
 
@@ -350,10 +384,103 @@ def test_a_planted_driver_of_oss_is_told_broken(case: str, tmp_path: Path) -> No
     assert any(words in each for each in broken), broken
 
 
-@pytest.mark.parametrize("play", [oss.cut_but_ours, oss.cut_to_a_rival, oss.versioned])
+@pytest.mark.parametrize("play", [cut.but_ours, cut.to_a_rival, oss.versioned])
 def test_the_same_scenarios_hold_on_the_driver_of_oss(play: OnOSS, tmp_path: Path) -> None:
     assert played_on_oss(play, OSSDriver, sample_in(tmp_path)) == []
 
 
 def test_a_damaged_part_is_seen_on_the_driver_of_oss(tmp_path: Path) -> None:
     assert played_on_oss(oss.in_parts, OSSDriver, large_sample_in(tmp_path)) == []
+
+
+# Drivers of S3 that break one promise each
+
+ORIGINAL_FINISH, ORIGINAL_HEAD, ORIGINAL_PUT = S3Driver.finish_new, S3Driver.head, S3Driver.put_new
+
+
+def documented(_: S3Driver) -> Capabilities:
+    """Says of any store that it keeps the condition."""
+    return Capabilities("documented", "documented", "documented", versioning="never")
+
+
+def without_an_id(driver: S3Driver, key: str) -> ObjectInfo | None:
+    found = ORIGINAL_HEAD(driver, key)
+    return None if found is None else replace(found, write_id="another")
+
+
+def overlooking(driver: S3Driver, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta) -> ObjectInfo:
+    """Takes every answer to a finish for a good one."""
+    try:
+        return ORIGINAL_FINISH(driver, key, upload_id, parts, meta)
+    except Lost:
+        found = ORIGINAL_HEAD(driver, key)
+        assert found is not None
+        return found
+
+
+def giving_up(driver: S3Driver, key: str, body: Body, meta: WriteMeta) -> ObjectInfo:
+    """Takes a conflict for a refusal."""
+    try:
+        return ORIGINAL_PUT(driver, key, body, meta)
+    except Conflict as exc:
+        raise Refused(exc.message, why="request") from exc
+
+
+def no_report(store: Store, **_: object) -> Report:
+    return Report(store.url, "", "never", {"put": "unproven", "finish": "unproven", "copy": "unproven"}, (), (), ())
+
+
+OnS3 = Callable[[S3Service, Store, Sample, Account], None]
+
+
+def on_the_side(play: Play) -> OnS3:
+    """A scenario that has a server of its own."""
+    return lambda _, store, sample, account: play(store, sample, account)
+
+
+REFUSED = {way: on_the_side(functools.partial(s3.refused, way=way)) for way in s3.BAD.values()}
+FINISH, COPY, DOCTOR = (on_the_side(each) for each in (s3.no_guarded_finish, s3.no_guarded_copy, s3.doctor))
+PLANTED_S3: dict[str, tuple[OnS3, str, object, str]] = {
+    "ignored, and believed": (REFUSED["ignored"], "capabilities", documented, "a write went out although"),
+    "raced, and believed": (REFUSED["raced"], "capabilities", documented, "a write went out although"),
+    "uploads, believed": (FINISH, "capabilities", documented, "it was sent in parts, or nobody examined"),
+    "copies, believed": (COPY, "capabilities", documented, "a second copy replaced the first"),
+    "cut, not recognised": (cut.but_ours, "head", without_an_id, "unexpected ObjectExists"),
+    "409, given up": (s3.conflict, "put_new", giving_up, "unexpected NotWritten"),
+    "an error in a 200, overlooked": (s3.error_in_a_200, "finish_new", overlooking, "the error was not seen"),
+}
+
+
+def played_on_s3(play: OnS3, sample: Sample) -> list[str]:
+    with loopback_s3() as service, service.open() as store:
+        return played(functools.partial(play, service), store, sample)
+
+
+def huge_sample_in(folder: Path) -> Sample:
+    path = folder / "huge"
+    path.write_bytes(os.urandom(scenarios.MULTIPART_FROM_BYTES))
+    return named(path, 9)
+
+
+@pytest.mark.parametrize("case", PLANTED_S3)
+def test_a_planted_driver_of_s3_is_told_broken(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play, member, planted, words = PLANTED_S3[case]
+    monkeypatch.setattr(S3Driver, member, planted)
+    large = play in (FINISH, s3.error_in_a_200)
+    broken = played_on_s3(play, huge_sample_in(tmp_path) if large else sample_in(tmp_path))
+    assert any(words in each for each in broken), broken
+
+
+def test_a_doctor_that_finds_nothing_is_told_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "examine", no_report)
+    assert "the doctor found fault with set()" in played_on_s3(DOCTOR, sample_in(tmp_path))[0]
+
+
+@pytest.mark.parametrize("way", REFUSED)
+def test_every_bad_store_is_refused(way: str, tmp_path: Path) -> None:
+    assert played_on_s3(REFUSED[way], sample_in(tmp_path)) == []
+
+
+@pytest.mark.parametrize("play", [cut.but_ours, cut.to_a_rival, s3.conflict, FINISH, COPY, DOCTOR])
+def test_the_same_scenarios_hold_on_the_driver_of_s3(play: OnS3, tmp_path: Path) -> None:
+    assert played_on_s3(play, sample_in(tmp_path)) == []

@@ -179,6 +179,7 @@ MAY = {
     "storage_guard/testing/contract/base.py": Room(PUBLIC, also="pytest fastcrc"),  # checksums are checked by hand
     "storage_guard/testing/contract/keys.py": Room(PUBLIC + " names", also="pytest"),  # the laws are about the names
     "storage_guard/demo/": Room(PUBLIC + " demo"),
+    "storage_guard/demo/s3.py": Room(PUBLIC + " demo doctor"),  # whose table is shown
     "storage_guard/doctor/": Room("access doctor errors guarantee model registry signals store"),
     "storage_guard/testing/histories/": Room(PUBLIC),
     "storage_guard/testing/histories/history.py": Room(pure=True),
