@@ -65,25 +65,49 @@ class Landing:
 
 
 class Ledger(Dialect):
-    """Writes down what took place in a dialect, whatever was answered. `begun`: the write ids of uploads, by theirs."""
+    """Writes down what took place in a dialect, whatever was answered. `begun`: the write ids of uploads, by theirs.
+    `resends`: requests that something on the way sends twice; it passes on what the second one is answered."""
 
     def __init__(self, dialect: Dialect, state: Buckets) -> None:
         self._dialect = dialect
         self.state = state
         self.landings: list[Landing] = []
         self.begun: dict[str, str | None] = {}
+        self.resends: Callable[[Asked], bool] = lambda _: False
 
     def asked(self, request: Request) -> Asked:
         return self._dialect.asked(request)
 
     def receive(self, request: Request) -> Receiving:
         asked, receiving = self.asked(request), self._dialect.receive(request)
+        if self.resends(asked):
+            receiving = _Resent(receiving, lambda: self._dialect.receive(request))
         if asked.member in (*PUBLISHING, "begin") and asked.bucket in self.state:
             return _Watched(receiving, asked, self)
         return receiving
 
     def refusal(self, request: Request, status: int, code: str) -> Answer:
         return self._dialect.refusal(request, status, code)
+
+
+class _Resent(Receiving):
+    def __init__(self, receiving: Receiving, again: Callable[[], Receiving]) -> None:
+        self._receiving = receiving
+        self._again = again
+        self._data = bytearray()
+
+    def take(self, data: memoryview) -> None:
+        self._data += data
+        self._receiving.take(data)
+
+    def end(self) -> Answer:
+        self._receiving.end()
+        again = self._again()
+        again.take(memoryview(self._data))
+        return again.end()
+
+    def cut(self) -> None:
+        self._receiving.cut()
 
 
 class _Watched(Receiving):
