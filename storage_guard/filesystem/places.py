@@ -107,7 +107,7 @@ class Folders:
         real = os.path.realpath(self._unmarked(path))
         if RESERVED in real.split(os.sep):
             raise InvalidKey(f"{path!r} cannot be used: {RESERVED}/ is kept for the library itself", key=path)
-        there, device = _nearest(real)
+        there, device = nearest(real)
         known = self._known(there, device)
         if known is None:
             known = there, self._roots.setdefault(there, (device, self._open_store(there)))[1]
@@ -124,7 +124,7 @@ class Folders:
         return None
 
 
-def _nearest(path: str) -> tuple[str, int]:
+def nearest(path: str) -> tuple[str, int]:
     """The folder itself, or the nearest above it that is there, and its device."""
     while True:
         try:

@@ -12,7 +12,7 @@ import pytest
 from fsspec.callbacks import Callback, TqdmCallback
 
 from filesystem.worlds import WORLDS, World
-from storage_guard import AccessDenied, ObjectExists, OutcomeUnknown, Store, Unsupported
+from storage_guard import AccessDenied, ObjectChanged, ObjectExists, OutcomeUnknown, Receipt, Store, Unsupported
 from storage_guard.filesystem import GuardFile, GuardStore
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import LOST_AFTER, REFUSED, faulty
@@ -69,9 +69,10 @@ def test_of_many_all_are_tried_and_the_refused_ones_are_told(world: World) -> No
 def test_an_unknown_outcome_comes_before_a_refusal() -> None:
     driver = MemoryDriver()
     Store(driver).create("a", b"another's")
-    doubtful = Store(faulty(driver, {"put_new": [LOST_AFTER], "head": [REFUSED, REFUSED]}), in_flight=1)
+    doubtful = Store(faulty(driver, {"put_new": [None, LOST_AFTER], "head": [None, REFUSED, REFUSED]}), in_flight=1)
     with pytest.raises(OutcomeUnknown) as unknown:
-        GuardStore(store=doubtful).pipe({"b": b"ours", "a": b"ours"})
+        GuardStore(store=doubtful).pipe({"a": b"ours", "b": b"ours"})
+    assert "ObjectExists: 'a'" in unknown.value.__notes__[-1]
     assert unknown.value.ticket is not None
     assert Store(driver).read("b") == b"ours"
 
@@ -197,6 +198,26 @@ def test_a_move_between_two_stores_of_the_disk_is_a_move(tmp_path: Path) -> None
     assert (tmp_path / "two/k").read_bytes() == b"data"
 
 
+def test_a_move_between_two_stores_leaves_what_replaced_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs, copy = GuardFile(), Store.copy
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    fs.pipe(f"guardfile:{tmp_path}/one/k", b"data")
+
+    def copy_and_meet_a_rival(*args: Any, **options: Any) -> Receipt:
+        receipt = copy(*args, **options)
+        fs.rm_file(f"{tmp_path}/one/k")
+        fs.pipe(f"{tmp_path}/one/k", b"the rival's")
+        return receipt
+
+    monkeypatch.setattr(Store, "copy", copy_and_meet_a_rival)
+    with pytest.raises(ObjectChanged):
+        fs.mv(f"guardfile:{tmp_path}/one/k", f"guardfile:{tmp_path}/two/k")
+    assert ((tmp_path / "one/k").read_bytes(), (tmp_path / "two/k").read_bytes()) == (b"the rival's", b"data")
+
+
 def test_a_removal_says_what_it_cannot_remove(world: World) -> None:
     fs = world.fs()
     fs.pipe({world.path("d/a"): b"a", world.path("d/b"): b"b", world.path("c"): b"c"})
@@ -290,6 +311,15 @@ def test_an_object_has_a_time_and_an_identity(world: World) -> None:
     for call in (fs.created, fs.checksum, fs.ukey, fs.info):
         with pytest.raises(FileNotFoundError):
             call(world.path("nothing"))
+
+
+def test_what_a_store_further_down_keeps_for_itself_is_not_shown() -> None:
+    store = Store(MemoryDriver())
+    store.create("d/.storage-guard/guarantee", b"kept")
+    store.create("d/k", b"data")
+    fs = GuardStore(store=store)
+    assert fs.find("") == ["guardstore:/d/k"]
+    assert fs.ls("d", detail=False) == ["guardstore:/d/k"]
 
 
 def test_nothing_is_cached(world: World) -> None:

@@ -183,6 +183,19 @@ def test_each_disk_is_a_store_and_links_on_the_way_are_followed_once(tmp_path: P
         fs.pipe(f"{tmp_path}/real/sub/k", b"other")
 
 
+def test_a_mount_below_a_store_is_a_store_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mount/sub").mkdir(parents=True)
+    monkeypatch.setattr(os.path, "realpath", str)
+    monkeypatch.setattr(
+        "storage_guard.filesystem.places.nearest",
+        lambda path: (path, 2 if f"{tmp_path}/mount" in path else 1),
+    )
+    places = GuardFile(skip_instance_cache=True).places
+    above, below, further = (places.file_at(f"guardfile:{tmp_path}/{name}") for name in ("k", "mount/k", "mount/sub/k"))
+    assert above[0] is not below[0]
+    assert (above[1], below[1], further) == ("k", "k", (below[0], "sub/k"))
+
+
 def test_a_link_is_no_object(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"data")
     (tmp_path / "link").symlink_to("there")
