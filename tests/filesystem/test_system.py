@@ -185,11 +185,11 @@ def test_each_disk_is_a_store_and_links_on_the_way_are_followed_once(tmp_path: P
 
 def test_a_mount_below_a_store_is_a_store_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mount/sub").mkdir(parents=True)
-    monkeypatch.setattr(os.path, "realpath", str)
-    monkeypatch.setattr(
-        "storage_guard.filesystem.places.nearest",
-        lambda path: (path, 2 if f"{tmp_path}/mount" in path else 1),
-    )
+
+    def nearest(path: str) -> tuple[str, int]:
+        return path, 2 if f"{tmp_path}/mount" in path else 1
+
+    monkeypatch.setattr("storage_guard.filesystem.places.nearest", nearest)
     places = GuardFile(skip_instance_cache=True).places
     above, below, further = (places.file_at(f"guardfile:{tmp_path}/{name}") for name in ("k", "mount/k", "mount/sub/k"))
     assert above[0] is not below[0]
