@@ -73,7 +73,8 @@ class Handle:
         if proxy != self._proxy:
             set_proxy(curl, proxy)
             self._proxy = proxy
-        most_bytes = max(request.answer_bytes, _ERROR_BYTES)
+        # Of a HEAD libcurl takes the object's length for that of an answer: 0 is no bound.
+        most_bytes = 0 if request.method == "HEAD" else max(request.answer_bytes, _ERROR_BYTES)
         if most_bytes != self._most_bytes:
             curl.setopt(pycurl.MAXFILESIZE_LARGE, most_bytes)
             self._most_bytes = most_bytes

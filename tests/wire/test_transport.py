@@ -52,6 +52,17 @@ def test_the_answer_is_the_servers() -> None:
     assert got == Answer(404, {"x-one": "a, b", "etag": '"e"', "content-length": "3"}, b"no!")
 
 
+def test_the_length_that_a_head_tells_is_no_bodys() -> None:
+    size_bytes = 48 * 2**40
+    with scripted(lambda heard: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size_bytes) as server:
+        transport = Transport(Settings())
+        for _ in range(2):
+            got = transport.exchange(Request("HEAD", server.url + "/k", {}))
+            assert (got.status, got.headers["content-length"]) == (200, str(size_bytes))
+        with pytest.raises(Lost, match=r"\(libcurl 63\)|bytes"):
+            transport.exchange(Request("GET", server.url + "/k", {}))
+
+
 @pytest.mark.parametrize("path", ["/b/%2E%2E/x", "/b/../x", "/b/./x", "//x", "/b/a%2Fb%20c+d~*()?x=%2F&y", "/?a"])
 def test_a_path_arrives_as_it_was_given(path: str) -> None:
     with scripted(ok) as server:
