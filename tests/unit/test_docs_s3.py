@@ -22,15 +22,19 @@ from botocore.exceptions import ClientError
 
 from storage_guard import (
     AccessDenied,
+    Encryption,
     GuaranteeMissing,
     ObjectExists,
     ObjectOptions,
     OutcomeUnknown,
     RenameIncomplete,
+    Retention,
     StorageGuardError,
     Store,
+    Unsupported,
     errors,
 )
+from storage_guard.doctor import examine
 from storage_guard.driver import Location, ObjectRef, PartSlot, WriteMeta
 from storage_guard.testing.server import Asked, Cue, Server, cut_after_acting, refused, refused_after_acting, running
 from storage_guard.testing.server.buckets import Buckets
@@ -113,7 +117,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(tmp_path / "server.pem")
     dialect = S3Dialect(
-        Buckets(["amzn-s3-demo-bucket", "archive"]),
+        Buckets(["amzn-s3-demo-bucket", "archive", "examplebucket"]),
         credentials=Credentials([Credential("AKIApage", "secret"), Credential("AKIAwork", "secret of work")]),
         region="eu-central-1",
         endpoints=[*endpoints_of("eu-central-1"), "s3.example.net"],
@@ -165,6 +169,12 @@ def test_the_programs_of_the_page_run_one_after_the_other_as_they_stand(server: 
     assert asked.count(("amzn-s3-demo-bucket", "copy_new")) == 1
     assert ("archive", "versioning") in asked
     assert ("amzn-s3-demo-bucket", "begin") in asked
+
+
+def test_the_first_steps_of_the_readme_run_as_they_stand(server: Server, tmp_path: Path) -> None:
+    (steps,) = [each for each in blocks((ROOT / "README.md").read_text(), "py") if 'open_store("s3://' in each]
+    run_as_it_stands(f"{BEFORE}\nfrom storage_guard import open_store\n{steps}", server, tmp_path)
+    assert "put_new" in [seen.asked.member for seen in server.requests]
 
 
 def test_the_doctor_runs_as_it_stands(server: Server, tmp_path: Path) -> None:
@@ -353,6 +363,81 @@ def test_a_role_that_may_only_write_costs_what_the_page_says() -> None:
         with pytest.raises(GuaranteeMissing):
             Store(service.driver()).create("k", b"ours")
     assert unknown.value.ticket
+
+
+def test_who_may_remove_leaves_the_verdict_for_a_role_that_may_not() -> None:
+    everything = [False]
+
+    def may(asked: Asked) -> bool:
+        """Its own, the versioning and the verdict, as the page says."""
+        verdict = asked.member in ("head", "read") and asked.key.startswith(".storage-guard/")
+        return everything[0] or may_write(asked) or asked.member == "versioning" or verdict
+
+    with served(may=may) as service:
+        with pytest.raises(GuaranteeMissing):
+            Store(service.driver()).create("k", b"ours")
+        everything[0] = True
+        assert examine(Store(service.driver()), rounds=1, keep=True).holds
+        everything[0] = False
+        assert Store(service.driver()).create("k", b"ours").guarantee == "raced"
+
+
+# Integrity, and options
+
+
+@pytest.mark.parametrize(("checksums", "verifier"), [("known", "store"), ("unknown", "client"), ("invalid", "client")])
+def test_the_store_compares_or_we_do(checksums: Any, verifier: str, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(os.urandom(20_000))
+    with served(switches=Switches(checksums=checksums)) as service:
+        store = Store(service.driver(), part_bytes=4096, multipart_from_bytes=8192)
+        assert store.create("small", b"data").verified_by == verifier
+        receipt = store.create("large", large)
+        assert (receipt.parts, receipt.verified_by) == (5, verifier)
+        assert store.copy("large", "copy").verified_by is None
+        encrypted = ObjectOptions(encryption=Encryption("aws:kms"))
+        without = store.create("encrypted", b"data", options=encrypted)
+        assert without.verified_by == ("store" if checksums == "known" else None)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ObjectOptions(encryption=Encryption("SM4")),
+        ObjectOptions(encryption=Encryption("AES256", customer_key=bytes(32))),
+        ObjectOptions(metadata={"name": "v" * 2048}),
+        ObjectOptions(request_payer="requester"),
+        ObjectOptions(expected_bucket_owner="111122223333"),
+    ],
+)
+def test_what_one_write_cannot_have_is_unsupported(options: ObjectOptions) -> None:
+    with served() as service:
+        with pytest.raises(Unsupported):
+            Store(service.on_aws()).create("k", b"data", options=options)
+        assert service.asked("put_new") == 0
+
+
+def test_an_object_lock_is_kept_and_read_back() -> None:
+    retention = Retention("governance", datetime.now(UTC).replace(microsecond=0) + timedelta(days=1), legal_hold=True)
+    with served() as service:
+        store = Store(service.on_aws())
+        store.create("k", b"data", options=ObjectOptions(retention=retention, acl="private"))
+        found = store.head("k")
+        assert found is not None
+        assert found.options is not None
+        assert (found.options.retention, found.options.acl) == (retention, None)
+
+
+@pytest.mark.parametrize("path_style", [None, True, False])
+def test_a_bucket_with_a_dot_goes_into_the_path_over_tls(path_style: bool | None) -> None:
+    driver, _ = open_url("s3://dotted.bucket", path_style=path_style, **KEYS)
+    assert "https://s3.eu-central-1.amazonaws.com/dotted.bucket/" in repr(driver)
+
+
+def test_an_access_point_is_asked_in_its_own_region() -> None:
+    driver, prefix = open_url("s3://arn:aws:s3:eu-west-1:111122223333:accesspoint/name/folder", **KEYS)
+    assert "https://name-111122223333.s3-accesspoint.eu-west-1.amazonaws.com/" in repr(driver)
+    assert prefix == "folder"
 
 
 # The stores
