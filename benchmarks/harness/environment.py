@@ -37,8 +37,16 @@ def command(module: str, given: Mapping[str, object]) -> str:
             continue
         words.append(flag)
         if value is not True:
-            words.append(shlex.quote(",".join(cast("list[str]", value)) if isinstance(value, list) else str(value)))
+            words.append(
+                shlex.quote(
+                    ",".join(map(_word, cast("list[object]", value))) if isinstance(value, list) else _word(value)
+                )
+            )
     return " ".join(words)
+
+
+def _word(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _processor() -> str:

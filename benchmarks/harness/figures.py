@@ -42,7 +42,8 @@ def ratios(ours: Sequence[Figures], theirs: Sequence[Figures], figure: str) -> l
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be shown: `figure` of one side, or its ratio to another side's, at most or at least `bound`."""
+    """What is to be shown: `figure` of one side, or its ratio to another side's, at most or at least `bound`; over
+    http and https, or over the one that `over` names."""
 
     text: str
     ours: str
@@ -50,6 +51,7 @@ class Target:
     relation: Literal["at most", "at least"]
     bound: float
     theirs: str | None = None
+    over: str | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class Peer:
 
 
 OURS = Peer("storage-guard", "ours")
+OUR_FILESYSTEM = Peer("storage-guard", "filesystem")
 PEERS = {
     peer.name: peer
     for peer in (
@@ -29,6 +30,10 @@ PEERS = {
         Peer("oss2", "oss2", ("oss2",)),
         Peer("oss-v2", "oss_v2", ("alibabacloud-oss-v2",)),
         Peer("opendal", "opendal", ("opendal",)),
+        Peer("boto3", "boto3", ("boto3",)),
+        Peer("obstore", "obstore", ("obstore",)),
+        Peer("s3fs", "s3fs", ("s3fs",)),
+        Peer("ossfs", "ossfs", ("ossfs",)),
     )
 }
 

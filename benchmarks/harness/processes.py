@@ -7,15 +7,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from types import MappingProxyType
+from typing import IO, Any, Literal
 
-from benchmarks.harness.peers import OURS, Peer
+from benchmarks.harness.clients.base import Target
+from benchmarks.harness.peers import Peer
 
 ROOT = Path(__file__).resolve().parents[2]
-BUCKET, REGION = "benchmark", "cn-hangzhou"
+BUCKET = "benchmark"
+REGIONS: Mapping[str, str] = MappingProxyType({"oss": "cn-hangzhou", "s3": "us-east-1"})
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 _STOP_S = 30.0
 
@@ -26,6 +29,7 @@ class Used:
 
     cpu_s: float
     requests: int
+    connections: int
 
 
 class _Spoken:
@@ -67,16 +71,9 @@ class Server(_Spoken):
 class Worker(_Spoken):
     """`facts` is what its client says of itself."""
 
-    def __init__(self, process: subprocess.Popen[str], peer: Peer, url: str, options: dict[str, Any]) -> None:
+    def __init__(self, process: subprocess.Popen[str], peer: Peer, target: Target, options: dict[str, Any]) -> None:
         super().__init__(process, f"the worker of {peer.name}")
-        target = {
-            "endpoint": url,
-            "bucket": BUCKET,
-            "region": REGION,
-            "access_key_id": "nobody",
-            "access_key_secret": "nothing",
-        }
-        wanted = {"client": peer.client, "target": target, "options": options}
+        wanted = {"client": peer.client, "target": asdict(target), "options": options}
         self.facts: dict[str, str] = json.loads(self.ask(json.dumps(wanted)))["facts"]
 
     def carry_out(self, job: dict[str, Any]) -> dict[str, Any]:
@@ -84,10 +81,22 @@ class Worker(_Spoken):
         return answer
 
 
+def target_of(server: Server, service: Literal["oss", "s3"] = "oss") -> Target:
+    """For a client of this server."""
+    return Target(server.url, BUCKET, REGIONS[service], "nobody", "nothing", service)
+
+
 @contextlib.contextmanager
-def serving(certificate: Path | None) -> Generator[Server]:
-    """A discarding server; over TLS with the file of a key and a certificate."""
-    command = [sys.executable, "-m", "benchmarks.harness.serve", "--bucket", BUCKET]
+def serving(
+    certificate: Path | None, *, service: str = "oss", link: str | None = None, examined: bool = False
+) -> Generator[Server]:
+    """A discarding server; over TLS with the file of a key and a certificate; at the end of a link that `road_of`
+    knows. `examined`: bytes are kept until it is first told to forget, for clients that examine it before."""
+    command = [sys.executable, "-m", "benchmarks.harness.serve", "--bucket", BUCKET, "--service", service]
+    if link is not None:
+        command += ["--link", link]
+    if examined:
+        command.append("--examined")
     if certificate is not None:
         command += ["--tls", str(certificate)]
     with _started(command, {"PYTHONPATH": _paths(ours=True)}) as process:
@@ -96,15 +105,15 @@ def serving(certificate: Path | None) -> Generator[Server]:
 
 @contextlib.contextmanager
 def working(
-    peer: Peer, python: str, server: Server, options: dict[str, Any], authority: Path | None
+    peer: Peer, python: str, target: Server | Target, options: dict[str, Any], authority: Path | None
 ) -> Generator[Worker]:
     """A worker in the environment of `python`, that trusts the authority's certificate."""
-    more = {"PYTHONPATH": _paths(ours=peer == OURS)}
+    more = {"PYTHONPATH": _paths(ours=not peer.requirements)}
     if authority is not None:
-        # requests, and this library, which takes over what requests would trust; OpenSSL and rustls.
-        more |= {"REQUESTS_CA_BUNDLE": str(authority), "SSL_CERT_FILE": str(authority)}
+        # requests, and this library, which takes over what requests would trust; OpenSSL and rustls; botocore.
+        more |= {"REQUESTS_CA_BUNDLE": str(authority), "SSL_CERT_FILE": str(authority), "AWS_CA_BUNDLE": str(authority)}
     with _started([python, "-m", "benchmarks.harness.worker"], more) as process:
-        yield Worker(process, peer, server.url, options)
+        yield Worker(process, peer, target_of(target) if isinstance(target, Server) else target, options)
 
 
 def _paths(*, ours: bool) -> str:

@@ -10,16 +10,18 @@ import gc
 import json
 import os
 import resource
+import secrets
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from benchmarks.harness.clients.base import Client, Target
+from benchmarks.harness.clients.base import Client, FileSystem, Settable, Target
 
 _FAILURES = 5  # told of a job
+_PIECE_BYTES = 256 * 1024  # of a stream
 
 
 def main() -> None:
@@ -52,6 +54,26 @@ def _client(name: str, target: Target, options: dict[str, Any]) -> Client:
         from benchmarks.harness.clients.by_opendal import Opendal  # noqa: PLC0415
 
         return Opendal(target, options)
+    if name == "boto3":
+        from benchmarks.harness.clients.by_boto3 import Boto3  # noqa: PLC0415
+
+        return Boto3(target, options)
+    if name == "obstore":
+        from benchmarks.harness.clients.by_obstore import Obstore  # noqa: PLC0415
+
+        return Obstore(target, options)
+    if name == "s3fs":
+        from benchmarks.harness.clients.by_s3fs import S3fs  # noqa: PLC0415
+
+        return S3fs(target, options)
+    if name == "ossfs":
+        from benchmarks.harness.clients.by_ossfs import Ossfs  # noqa: PLC0415
+
+        return Ossfs(target, options)
+    if name == "filesystem":
+        from benchmarks.harness.clients.our_filesystem import OurFileSystem  # noqa: PLC0415
+
+        return OurFileSystem(target, options)
     raise ValueError(f"no client {name!r}")
 
 
@@ -83,11 +105,15 @@ class _Worker:
     def carry_out(self, job: dict[str, Any]) -> dict[str, Any]:
         if job["do"] == "settle":
             return self._settle(job["key"], job["hold_bytes"])
+        if job["do"] == "warm":
+            return self._warm(job["key"], job["settings"])
         does: dict[str, Callable[[dict[str, Any], _Tally], None]] = {
             "file": self._file,
+            "stream": self._stream,
             "held": self._from_memory,
             "threads": self._threads,
             "many": self._many,
+            "pipe": self._pipe,
         }
         return self._measured(does[job["do"]], job)
 
@@ -98,6 +124,13 @@ class _Worker:
         gc.collect()
         self._idle_bytes = _status_bytes("VmRSS")
         return {"idle_bytes": self._idle_bytes}
+
+    def _warm(self, key: str, settings: dict[str, Any]) -> dict[str, Any]:
+        """From here on with these settings; connections are at rest, as in a program that has written before."""
+        settable = self._settable()
+        settable.set(settings)
+        settable.warm(f"{key}-{secrets.token_hex(4)}")
+        return {}
 
     def _measured(self, does: Callable[[dict[str, Any], _Tally], None], job: dict[str, Any]) -> dict[str, Any]:
         gc.collect()
@@ -120,6 +153,19 @@ class _Worker:
     def _file(self, job: dict[str, Any], tally: _Tally) -> None:
         size_bytes = os.stat(job["path"]).st_size
         self._one(lambda: self._client.create_file(job["key"], job["path"]), size_bytes, tally)
+
+    def _stream(self, job: dict[str, Any], tally: _Tally) -> None:
+        settable = self._settable()
+        with open(job["path"], "rb") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            pieces = iter(lambda: file.read(_PIECE_BYTES), b"")
+            self._one(lambda: settable.create_stream(job["key"], pieces), size_bytes, tally)
+
+    def _settable(self) -> Settable:
+        # Not by its type: a Protocol whose members are properties cannot be asked that.
+        if not hasattr(self._client, "set"):
+            raise TypeError("this client is as it was made")
+        return cast("Settable", self._client)
 
     def _from_memory(self, job: dict[str, Any], tally: _Tally) -> None:
         self._one(lambda: self._client.create(job["key"], self._held), len(self._held), tally)
@@ -172,6 +218,20 @@ class _Worker:
             else:
                 failures.append(failure)
         tally.add(created, len(data), failures)
+
+    def _pipe(self, job: dict[str, Any], tally: _Tally) -> None:
+        if not hasattr(self._client, "pipe"):
+            raise TypeError("this client is no filesystem")
+        system = cast("FileSystem", self._client)
+        size_bytes = job["bytes"]
+        pieces = (self._held[at : at + size_bytes] for at in range(0, job["objects"] * size_bytes, size_bytes))
+        objects = {f"{job['key']}/{number}": piece for number, piece in enumerate(pieces)}
+        try:
+            system.pipe(objects)
+        except Exception as exc:  # noqa: BLE001 - told, and the run counts for nothing
+            tally.add(0, size_bytes, [exc])
+        else:
+            tally.add(len(objects), size_bytes, [])
 
 
 def _cpu_s() -> float:

@@ -21,13 +21,14 @@ class Oss2:
         self._upload: str = options.get("upload", "put_object_from_file")
         names = {"threads": "num_threads", "part_bytes": "part_size"}
         self._more: dict[str, Any] = {names[name]: value for name, value in options.items() if name in names}
+        self._prefix = target.prefix
         self._records = tempfile.TemporaryDirectory(prefix="oss2-records-")
         self._bucket: Any = oss2.Bucket(
-            oss2.AuthV4(target.access_key_id, target.access_key_secret),
-            target.endpoint,
+            _auth(target),
+            target.endpoint or f"https://oss-{target.region}.aliyuncs.com",
             target.bucket,
             region=target.region,
-            is_path_style=True,
+            is_path_style=target.path_style,
             session=oss2.Session(pool_size=options.get("connections")),
         )
 
@@ -37,15 +38,21 @@ class Oss2:
         return {**named, **crcmod_facts(crcmod)}
 
     def create(self, key: str, data: bytes) -> None:
-        self._bucket.put_object(key, data, headers=dict(TRUE))
+        self._bucket.put_object(self._prefix + key, data, headers=dict(TRUE))
 
     def create_file(self, key: str, path: str) -> None:
         if self._upload == "put_object_from_file":
-            self._bucket.put_object_from_file(key, path, headers=dict(TRUE))
+            self._bucket.put_object_from_file(self._prefix + key, path, headers=dict(TRUE))
         else:
             # It forgets the condition above its threshold: the same work, without the promise.
             store = oss2.ResumableStore(root=self._records.name)
-            oss2.resumable_upload(self._bucket, key, path, store=store, headers=dict(TRUE), **self._more)
+            oss2.resumable_upload(self._bucket, self._prefix + key, path, store=store, headers=dict(TRUE), **self._more)
 
     def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterable[Exception | None]:
         raise NotImplementedError("oss2 has no such call")
+
+
+def _auth(target: Target) -> Any:
+    if target.login:
+        return oss2.AuthV4(target.access_key_id, target.access_key_secret)
+    return oss2.ProviderAuthV4(oss2.credentials.EnvironmentVariableCredentialsProvider())

@@ -18,15 +18,18 @@ class OssV2:
 
     def __init__(self, target: Target, options: dict[str, Any]) -> None:
         config: Any = oss.config.load_default()
-        config.credentials_provider = oss.credentials.StaticCredentialsProvider(
-            target.access_key_id, target.access_key_secret
-        )
+        if target.login:
+            config.credentials_provider = oss.credentials.StaticCredentialsProvider(
+                target.access_key_id, target.access_key_secret
+            )
+        else:
+            config.credentials_provider = oss.credentials.EnvironmentVariableCredentialsProvider()
         config.region = target.region
         config.endpoint = target.endpoint
-        config.use_path_style = True
+        config.use_path_style = target.path_style
         names = {"parallel": "parallel_num", "part_bytes": "part_size"}
         more = {names[name]: value for name, value in options.items() if name in names}
-        self._bucket = target.bucket
+        self._bucket, self._prefix = target.bucket, target.prefix
         self._client: Any = oss.Client(config)
         self._uploader: Any = self._client.uploader(**more)
 
@@ -45,4 +48,5 @@ class OssV2:
         raise NotImplementedError("alibabacloud-oss-v2 has no such call")
 
     def _request(self, key: str, data: bytes | None = None) -> Any:
-        return oss.PutObjectRequest(bucket=self._bucket, key=key, body=data, forbid_overwrite=True)
+        whole = self._prefix + key
+        return oss.PutObjectRequest(bucket=self._bucket, key=whole, body=data, forbid_overwrite=True)

@@ -1,0 +1,303 @@
+"""A grid of cells, measured in an order that is drawn anew each round, and written down run by run.
+
+A file of results that is there is gone on with: runs that stand in it are not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, Literal, cast
+
+from benchmarks.harness.cells import MIB, Cell, World, known_by
+from benchmarks.harness.comparison import growth, rounded, tell, words, write
+from benchmarks.harness.environment import command, environment
+from benchmarks.harness.figures import shuffled
+from benchmarks.harness.peers import default_cache, python_of
+from benchmarks.harness.places import Place, Url, bucket, loopback
+from benchmarks.harness.processes import Worker, working
+from benchmarks.harness.roads import MB, ROADS, Road, road_of
+
+_RANDOM_BYTES = 16 * MIB
+_PRICE = 0.005  # US dollars for a thousand: S3 Standard's PUT, and parts, in us-east-1; OSS asks less
+_PERSONAL = ("store", "endpoint", "yes", "rounds")
+
+
+def study_options(parser: argparse.ArgumentParser, *, rounds: int = 3, links: str = "region") -> None:
+    parser.add_argument("store", nargs="?", metavar="URL", help="oss://bucket/prefix or s3://bucket/prefix, for real")
+    parser.add_argument("--endpoint", help="of the real store, where its SDK would not know")
+    parser.add_argument("--region", help="the same")
+    parser.add_argument("--yes", action="store_true", help="go on with what was estimated for the real store")
+    parser.add_argument("--price", type=float, default=_PRICE, help=f"of 1,000 requests, for the estimate ({_PRICE})")
+    known = f"{', '.join(ROADS)} or LATENCY_MS/MB_S/MB_S_IN_ALL, with commas between"
+    parser.add_argument("--links", type=_roads, default=_roads(links), help=f"of the loopback server: {known}")
+    parser.add_argument("--schemes", type=words(("http", "https")), default=["http"], help="http,https")
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"of all cells ({rounds})")
+    parser.add_argument("--longest-s", type=float, default=60.0, help="cells that cannot be faster are left out")
+    parser.add_argument("--seed", type=int, default=1, help="of the order")
+    parser.add_argument("--out", type=Path, help="where the JSON lines go; a file that is there is gone on with")
+    parser.add_argument("--folder", type=Path, help="where files to send are made")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="where the peers' environments are kept")
+
+
+def _roads(text: str) -> list[str]:
+    try:
+        return [road_of(each).name for each in text.split(",")]
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def mibs(text: str) -> list[float]:
+    """Sizes, with commas between."""
+    return [float(each) for each in text.split(",")]
+
+
+class Study:
+    """`name` is the module below `benchmarks`. `run` returns an exit code."""
+
+    def __init__(self, name: str, asked: argparse.Namespace, services: Sequence[Literal["oss", "s3"]] = ("oss",)):
+        self._name = name
+        self._asked = asked
+        self._url: Url | None = None
+        self._services = services
+
+    def run(self, cells: Sequence[Cell], cells_of: Mapping[str, Sequence[Cell]] | None = None) -> int:
+        """`cells` in every world; those of `cells_of` in the worlds of that service."""
+        asked = self._asked
+        try:
+            if asked.store is not None:
+                self._url = Url.of(asked.store, endpoint=asked.endpoint, region=asked.region)
+        except ValueError as exc:
+            tell(f"benchmarks.{self._name}: {exc}")
+            return 2
+        grid = {world: [*cells, *(cells_of or {}).get(world.service, ())] for world in self._worlds()}
+        for world, all_of_it in grid.items():
+            if world.link is not None:
+                road = road_of(world.link)
+                grid[world] = [each for each in all_of_it if _shortest_s(road, each) <= asked.longest_s]
+                for left in set(all_of_it) - set(grid[world]):
+                    tell(f"left out, as it takes too long on {world.link}: {left.words}")
+        if self._url is not None and not self._agreed(grid):
+            return 2
+        try:
+            with _results(asked.out, self._start()) as (out, run, had):
+                self._all(grid, out, run, had)
+        except ValueError as exc:
+            tell(f"benchmarks.{self._name}: {exc}")
+            return 2
+        return 0
+
+    def _worlds(self) -> list[World]:
+        asked = self._asked
+        if self._url is not None:
+            scheme = (asked.endpoint or "https:").partition(":")[0]
+            return [World(self._url.service, scheme, None)]
+        return [
+            World(service, scheme, link)
+            for service in self._services
+            for scheme in asked.schemes
+            for link in asked.links
+        ]
+
+    def _agreed(self, grid: Mapping[World, Sequence[Cell]]) -> bool:
+        """Whether what it costs was said, and --yes to it."""
+        cells = [cell for each in grid.values() for cell in each] * self._asked.rounds
+        requests = sum(cell.requests for cell in cells)
+        sent = sum(cell.size_bytes for cell in cells)
+        price = requests / 1000 * self._asked.price
+        tell(
+            f"At most {requests:,} requests and {sent / (1 << 30):,.1f} GiB go to the bucket, and nothing stays there. "
+            f"That is {price:,.2f} USD of requests at {self._asked.price} USD a thousand; what your provider asks for "
+            "traffic comes on top."
+        )
+        if not self._asked.yes:
+            tell("Say --yes, and it begins.")
+        return bool(self._asked.yes)
+
+    def _start(self) -> dict[str, Any]:
+        """The first line of the results."""
+        given = {name: value for name, value in vars(self._asked).items() if name not in _PERSONAL}
+        said: dict[str, Any] = {"study": self._name, "command": command(f"benchmarks.{self._name}", given)}
+        if self._url is not None:
+            said["command"] += f" {self._url.service}://BUCKET --yes"
+            place = f"{self._url.service} {self._url.bucket} {self._url.prefix} {self._asked.endpoint}"
+            said["place"] = hashlib.sha256(place.encode()).hexdigest()[:12]  # so that no two are mixed up
+        return said
+
+    def _all(self, grid: Mapping[World, Sequence[Cell]], out: IO[str], run: str, had: set[str]) -> None:
+        rounds = self._asked.rounds
+        progress = _Progress(sum(len(cells) for cells in grid.values()) * rounds)
+        with tempfile.TemporaryDirectory(prefix="storage-guard-benchmark-", dir=self._asked.folder) as made:
+            files = _Files(Path(made))
+            for world, cells in grid.items():
+                said = asdict(world) | _road_of(world)
+                todo = [
+                    (number, cell)
+                    for number, order in enumerate(shuffled(cells, rounds, self._asked.seed))
+                    for cell in order
+                ]
+                left = [each for each in todo if known_by(said, each[1].described, each[0]) not in had]
+                progress.skip(len(todo) - len(left))
+                if left:
+                    with self._place(world, run, Path(made)) as place:
+                        cache = self._asked.cache
+                        _World(said, place, files=files, cache=cache, out=out, progress=progress).measure(left)
+
+    @contextlib.contextmanager
+    def _place(self, world: World, run: str, folder: Path) -> Generator[Place]:
+        if self._url is not None:
+            with bucket(self._url.target(run)) as place:
+                yield place
+        else:
+            with loopback(world.service, world.link or "", folder, secure=world.scheme == "https") as place:
+                yield place
+
+
+def _shortest_s(road: Road, cell: Cell) -> float:
+    if not cell.ours or cell.do == "stream":
+        return road.floor_s(cell.size_bytes)
+    lanes = cell.in_flight or 16
+    narrow = min(road.total_mb_s, road.connection_mb_s * (1 if cell.part_bytes is None else lanes))
+    return cell.size_bytes / (narrow * MB)
+
+
+def _road_of(world: World) -> dict[str, float | None]:
+    names = ("latency_ms", "connection_mb_s", "total_mb_s")
+    road = None if world.link is None else road_of(world.link)
+    return {name: None if road is None else getattr(road, name) for name in names}
+
+
+class _World:
+    """One place, with a worker for each peer that is asked there."""
+
+    def __init__(
+        self, said: dict[str, Any], place: Place, *, files: _Files, cache: Path, out: IO[str], progress: _Progress
+    ) -> None:
+        self._said = said
+        self._place = place
+        self._files = files
+        self._cache = cache
+        self._out = out
+        self._progress = progress
+
+    def measure(self, todo: Sequence[tuple[int, Cell]]) -> None:
+        with contextlib.ExitStack() as stack:
+            crew: dict[str, Worker] = {}
+            for _, cell in todo:
+                if cell.side not in crew:
+                    crew[cell.side] = self._worker(stack, cell)
+            for number, cell in todo:
+                self._run(crew[cell.side], number, cell)
+
+    def _worker(self, stack: contextlib.ExitStack, cell: Cell) -> Worker:
+        place = self._place
+        python = python_of(cell.peer, self._cache)
+        worker = stack.enter_context(working(cell.peer, python, place.target, dict(cell.options), place.authority))
+        write(self._out, "side", **self._said, side=cell.side, facts=worker.facts, options=dict(cell.options))
+        worker.carry_out({"do": "settle", "key": "settled", "hold_bytes": 0})
+        warm = {"do": "file", "path": str(self._files.of(min(cell.size_bytes, _RANDOM_BYTES))), "key": "warm"}
+        _succeeded(worker.carry_out(warm), cell)
+        return worker
+
+    def _run(self, worker: Worker, number: int, cell: Cell) -> None:
+        path = str(self._files.of(cell.size_bytes))
+        if cell.ours:
+            worker.carry_out({"do": "warm", "key": "warm-again", "settings": cell.settings})
+        before = self._place.fresh()
+        answer = worker.carry_out({"do": cell.do, "path": path, "key": f"object-{number}"})
+        after = self._place.used()
+        _succeeded(answer, cell)
+        figures = {
+            **{name: answer[name] for name in ("wall_s", "cpu_s")},
+            **growth(answer),
+            "mb_per_s": cell.size_bytes / MB / answer["wall_s"],
+        }
+        if before is not None and after is not None:
+            figures |= {
+                "requests": after.requests - before.requests,
+                "connections": after.connections - before.connections,
+                "server_busy": (after.cpu_s - before.cpu_s) / answer["wall_s"],
+            }
+        write(self._out, "run", **self._said, **cell.described, round=number, **rounded(figures))
+        self._progress.done(f"{self._said['link'] or 'bucket'}: {cell.words}: {answer['wall_s']:.2f} s")
+
+
+def _succeeded(answer: Mapping[str, Any], cell: Cell) -> None:
+    if answer["failed"] or not answer["created"]:
+        raise RuntimeError(f"{cell.words}: {answer['failures']}")
+
+
+class _Files:
+    """Files to send, made when they are first asked for: 16 MiB of chance, and behind them a hole."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(self, size_bytes: int) -> Path:
+        path = self._folder / f"{size_bytes}"
+        if not path.exists():
+            with path.open("wb") as file:
+                file.write(os.urandom(min(size_bytes, _RANDOM_BYTES)))
+                file.truncate(size_bytes)
+        return path
+
+
+class _Progress:
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = self._skipped = 0
+        self._began_s = time.monotonic()
+
+    def skip(self, count: int) -> None:
+        if count:
+            self._skipped += count
+            tell(f"{count} runs are there already")
+
+    def done(self, what: str) -> None:
+        self._done += 1
+        left = self._total - self._skipped - self._done
+        left_min = (time.monotonic() - self._began_s) / self._done * left / 60
+        tell(f"[{self._skipped + self._done}/{self._total}, {left_min:.0f} min left] {what}")
+
+
+@contextlib.contextmanager
+def _results(path: Path | None, start: dict[str, Any]) -> Generator[tuple[IO[str], str, set[str]]]:
+    """Where lines go, the name of the run, and what was done in it before. Raises ValueError for a file of another
+    command."""
+    run = secrets.token_hex(4)
+    if path is None:
+        write(sys.stdout, "environment", **start, run=run, **environment())
+        yield sys.stdout, run, set()
+        return
+    lines = _lines_of(path)
+    had = set[str]()
+    if lines:
+        same = ("study", "command", "place")
+        if [lines[0].get(name) for name in same] != [start.get(name) for name in same]:
+            raise ValueError(f"--out is a file of another command: {lines[0].get('command')}")
+        run = str(lines[0]["run"])
+        had = {known_by(line, line, line["round"]) for line in lines if line["kind"] == "run"}
+    with path.open("a", encoding="utf-8") as out:
+        write(out, "environment", **start, run=run, **environment())
+        yield out, run, had
+
+
+def _lines_of(path: Path) -> list[dict[str, Any]]:
+    """What is there; a last line that was not written to its end is cut off."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole, newline, rest = text.rpartition("\n")
+    if rest:
+        path.write_text(whole + newline, encoding="utf-8")
+    return [cast("dict[str, Any]", json.loads(line)) for line in whole.splitlines()]

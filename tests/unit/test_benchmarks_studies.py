@@ -1,0 +1,176 @@
+"""Each study runs in its smallest size, goes on where it was interrupted, and leaves nothing in a real bucket."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.cells import ONE_PUT, Cell
+from benchmarks.harness.places import Url, remove_all
+from storage_guard import open_store
+from storage_guard.body import BytesBody
+from storage_guard.driver import ObjectOptions, PartSlot, WriteMeta
+from storage_guard.memory import MemoryDriver
+from storage_guard.testing.server import subprocess_running
+
+ROOT = Path(__file__).resolve().parents[2]
+MIB = 1 << 20
+NEAR = ("--links", "1/500/1000", "--rounds", "1")
+
+
+def done(module: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    asked = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    env = {**os.environ, **more}
+    return subprocess.run(asked, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
+
+
+def lines_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def runs_of(text: str) -> list[dict[str, Any]]:
+    return [line for line in lines_of(text) if line["kind"] == "run"]
+
+
+def test_part_sizes_are_measured_in_one_put_in_parts_and_as_nobody_says(tmp_path: Path) -> None:
+    sizes = ("--sizes-mib", "1,17", "--parts-mib", "0.5", "--folder", str(tmp_path))
+    found = done("part_sizing", *sizes, *NEAR)
+    assert found.returncode == 0, found.stderr
+    requests = {(run["size_mib"], run["part"], run["part_mib"]): run["requests"] for run in runs_of(found.stdout)}
+    ends = 3  # begin, a look beside it, finish
+    assert requests == {
+        (1, "default", None): 1,
+        (1, ONE_PUT, None): 1,
+        (1, "set", 0.5): 2 + ends,
+        (17, "default", 4): 5 + ends,
+        (17, ONE_PUT, None): 1,
+        (17, "set", 0.5): 34 + ends + 1,  # and a look before the last of more than sixteen
+    }
+    for run in runs_of(found.stdout):
+        assert run["mb_per_s"] == pytest.approx(run["size_mib"] * MIB / 1e6 / run["wall_s"], rel=1e-3)
+    assert "[6/6, 0 min left]" in found.stderr
+    assert not list(tmp_path.iterdir())
+    assert str(tmp_path) not in found.stdout
+
+
+def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = ("--sizes-mib", "1", "--parts-mib", "0.5", "--in-flight", "1,2", "--out", str(out), "--links", "1/500/1000")
+    assert done("parallel_parts", *asked, "--rounds", "1").returncode == 0
+    whole = out.read_text()
+    assert len(runs_of(whole)) == 3
+    out.write_text(whole[:-20])  # killed while it wrote the last one
+    again = done("parallel_parts", *asked, "--rounds", "2")
+    assert again.returncode == 0, again.stderr
+    assert "2 runs are there already" in again.stderr
+    assert out.read_text().startswith(whole[: whole.rindex("\n", 0, -1)])
+    seen = [(run["part"], run["in_flight"], run["round"]) for run in runs_of(out.read_text())]
+    assert len(seen) == len(set(seen)) == 6
+
+    other = done("parallel_parts", *asked, "--rounds", "1", "--seed", "2")
+    assert other.returncode == 2
+    assert "of another command" in other.stderr
+    assert len(runs_of(out.read_text())) == 6
+
+
+def test_a_stream_is_measured_beside_the_file(tmp_path: Path) -> None:
+    asked = ("--sizes-mib", "9", "--memory-mib", "16", "--out", str(tmp_path / "out"))
+    found = done("streams", *asked, *NEAR, "--schemes", "https")
+    assert found.returncode == 0, found.stderr
+    runs = {run["do"]: run for run in runs_of((tmp_path / "out").read_text())}
+    assert runs["stream"]["memory_mib"] == 16
+    assert runs["stream"]["requests"] == 2 + 3
+    assert runs["file"]["requests"] == 1
+    assert {run["scheme"] for run in runs.values()} == {"https"}
+
+
+def test_peers_are_asked_for_the_same_on_both_services() -> None:
+    found = done("peers", "--peers", "storage-guard", "--sizes-mib", "1", *NEAR)
+    assert found.returncode == 0, found.stderr
+    assert {(run["service"], run["side"]) for run in runs_of(found.stdout)} == {
+        ("oss", "storage-guard"),
+        ("s3", "storage-guard"),
+    }
+
+
+def test_cells_that_take_too_long_are_left_out_and_told() -> None:
+    found = done("part_sizing", "--sizes-mib", "1,64", "--parts-mib", "", "--links", "1/1/1", "--longest-s", "2")
+    assert found.returncode == 2  # no sizes in ""
+    asked = ("--sizes-mib", "1,64", "--parts-mib", "32", "--rounds", "1", "--links", "1/20/20", "--longest-s", "1")
+    found = done("part_sizing", *asked)
+    assert {run["size_mib"] for run in runs_of(found.stdout)} == {1}
+    assert "left out, as it takes too long on 1/20/20: 64 MiB as a file" in found.stderr
+
+
+SERVICES = {
+    "oss": ("cn-hangzhou", {"OSS_ACCESS_KEY_ID": "an-id", "OSS_ACCESS_KEY_SECRET": "a-secret"}),
+    "s3": ("us-east-1", {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret"}),
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_real_bucket_is_asked_after_an_estimate_and_nothing_is_left_there(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    region, login = SERVICES[service]
+    key = ("--access-key-id", "an-id", "--access-key-secret", "a-secret")
+    with subprocess_running("--dialect", service, "--bucket", "bucket-of-mine", "--region", region, *key) as server:
+        url = f"{service}://bucket-of-mine/some/where"
+        where = ("--region", region, "--endpoint", server.url)
+        asked = (url, *where, "--sizes-mib", "6", "--parts-mib", "5", "--in-flight", "2", "--rounds", "1")
+        found = done("parallel_parts", *asked, **login)
+        assert found.returncode == 2
+        assert "At most 157 requests and 0.0 GiB" in found.stderr
+        assert not found.stdout
+
+        for name, value in login.items():
+            monkeypatch.setenv(name, value)
+        endpoint = {"oss": "endpoint", "s3": "endpoint_url"}[service]
+        options: dict[str, Any] = {endpoint: server.url, "region": region, "path_style": True}
+        with open_store(f"{service}://bucket-of-mine", enforcement="trust", **options) as store:
+            driver = store.driver
+            driver.put_new("some/where/else", BytesBody(b"x"), WriteMeta("w", ObjectOptions()))
+            found = done("parallel_parts", *asked, "--yes", **login)
+            assert found.returncode == 0, found.stderr
+            assert len(runs_of(found.stdout)) == 2
+            assert [each.key for each in driver.scan("", "", "")] == ["some/where/else"]
+            assert not list(driver.scan_uploads(""))
+    for untold in ("bucket-of-mine", "some/where", "an-id", "a-secret", server.url):
+        assert untold not in found.stdout
+
+
+@pytest.mark.parametrize("url", ["ftp://bucket", "oss://", "s3://who:what@bucket", "bucket"])
+def test_what_is_no_bucket_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="the URL of a store is"):
+        Url.of(url, endpoint=None, region="r")
+
+
+def test_an_oss_bucket_wants_to_be_found() -> None:
+    with pytest.raises(ValueError, match="--region"):
+        Url.of("oss://bucket", endpoint=None, region=None)
+    target = Url.of("s3://bucket/a/b/", endpoint=None, region=None).target("run")
+    assert (target.prefix, target.path_style, target.login) == ("a/b/storage-guard-benchmark-run/", False, {})
+
+
+def test_open_uploads_are_removed_with_the_objects_and_what_is_beside_stays() -> None:
+    driver, meta = MemoryDriver(), WriteMeta("w", ObjectOptions())
+    for key in ("mine/a", "mine/.storage-guard/marker", "other"):
+        driver.put_new(key, BytesBody(b"x"), meta)
+    for key in ("mine/c", "theirs"):
+        driver.put_part(key, driver.begin(key, meta), PartSlot(1, 0, 1), BytesBody(b"x"))
+    remove_all(driver, "mine/")
+    assert [each.key for each in driver.scan("", "", "")] == ["other"]
+    assert [each.key for each in driver.scan_uploads("")] == ["theirs"]
+
+
+def test_a_cell_knows_what_the_library_would_choose() -> None:
+    assert Cell(15 * MIB).part_bytes is None
+    assert Cell(64 * MIB).part_bytes == 4 * MIB
+    assert Cell(64 * MIB, ONE_PUT).part_bytes is None
+    assert Cell(64 * MIB, 2 * MIB, 3).settings == {"part_bytes": 2 * MIB, "in_flight": 3}
