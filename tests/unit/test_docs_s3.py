@@ -478,6 +478,16 @@ def test_a_store_that_does_as_the_table_says_is_met_as_it_says(name: str) -> Non
         assert (can.put, can.finish, can.copy) == FOLLOWS[told]
 
 
+def test_a_400_that_names_the_condition_is_met_as_a_501_is() -> None:
+    document = (
+        b"<Error><Code>NotImplemented</Code><Message>not implemented</Message><Header>If-None-Match</Header></Error>"
+    )
+    with served() as service:
+        service.alter("put_new", times=None, status=400, body=document)
+        with pytest.raises(GuaranteeMissing, match="does not know the condition"):
+            Store(service.driver()).create("k", b"data")
+
+
 def test_aws_is_trusted_and_nothing_is_tried_there() -> None:
     assert ROWS["AWS S3"][-1] == "trusted"
     with served() as service:
