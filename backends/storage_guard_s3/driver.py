@@ -44,6 +44,7 @@ from storage_guard_s3.message import Answer, Request
 from storage_guard_s3.opening import Place
 from storage_guard_s3.options import Standing
 from storage_guard_s3.sums import Digest, Held, wrong_size
+from storage_guard_s3.trailing import Trailing, refuses_framing
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -244,8 +245,25 @@ class S3Driver:
             raise wrong_size(body.size_bytes, slot.size_bytes)
         request = asking.part(key, upload_id, slot.number, self._standing)
         asking.check(request, self._limits.max_key_bytes)
+        if body.size_bytes and self._known.trails:
+            part = self._trailed(request, slot, body)
+            if part is not None:
+                return part
         asked, answer, found = self._sent(request, body)
         return answers.sent(asked, answer, slot, found)
+
+    def _trailed(self, request: Request, slot: PartSlot, body: Body) -> Part | None:
+        """None if the store does not take checksums behind a part."""
+        trailing = Trailing(body)
+        asked, answer = self._look.exchange(request.also(trailing.headers), trailing, checked=True)
+        if refuses_framing(answer):
+            self._known.trailers = False
+            return None
+        asked.check(answer)
+        if asked.crc(answer) is None:  # nobody knows what it took for the part
+            self._known.trailers = False
+            return None
+        return answers.sent(asked, answer, slot, trailing.digest)
 
     def copy_part(self, key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int, /) -> Part:
         """A source without an etag is looked at for each part, a pinned one once in a while."""

@@ -115,12 +115,19 @@ class Known:
 
     `sums`: what it compares. `certain`: it has said its own CRC-64/NVME, or is AWS: then nothing changes any more.
     `hashed`: it wants the SHA-256 of bodies among the signed headers. `heard`: it is AWS, or took a body as it was.
+    `trailers`: nothing is known against a checksum behind a part.
     """
 
     sums: Sums = "crc64nvme"
     certain: bool = False
     hashed: bool = False
     heard: bool = False
+    trailers: bool = True
+
+    @property
+    def trails(self) -> bool:
+        """Whether the checksum of a part may go behind it. Only where the store is sure to say what it took."""
+        return self.trailers and self.certain and not self.hashed
 
     @property
     def learning(self) -> bool:

@@ -74,10 +74,11 @@ def test_bodies_of_objects_are_summed_once_and_not_hashed(driver: S3Driver, noti
     part = driver.put_part("m", upload_id, PartSlot(1, 0, len(DATA)), BytesBody(DATA))
     driver.finish_new("m", upload_id, [part], fresh())
     first, begun, sent, finished = noting.seen
-    for each in (first, sent):
-        assert each.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
-        assert "x-amz-checksum-crc64nvme" in each.headers
-        assert "content-md5" not in each.headers
+    assert first.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    assert "x-amz-checksum-crc64nvme" in first.headers
+    assert sent.headers["x-amz-content-sha256"] == "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+    assert sent.headers["x-amz-trailer"] == "x-amz-checksum-crc64nvme"
+    assert not {"content-md5"} & {*first.headers, *sent.headers}
     assert begun.headers["x-amz-checksum-algorithm"] == "CRC64NVME"
     assert begun.headers["x-amz-checksum-type"] == finished.headers["x-amz-checksum-type"] == "FULL_OBJECT"
     assert finished.headers["x-amz-mp-object-size"] == str(len(DATA))
