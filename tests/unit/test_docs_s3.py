@@ -36,6 +36,7 @@ from storage_guard import (
 )
 from storage_guard.doctor import examine
 from storage_guard.driver import Location, ObjectRef, PartSlot, WriteMeta
+from storage_guard.testing import BytesBody
 from storage_guard.testing.server import Asked, Cue, Server, cut_after_acting, refused, refused_after_acting, running
 from storage_guard.testing.server.buckets import Buckets
 from storage_guard.testing.server.credentials import Credential, Credentials
@@ -398,6 +399,37 @@ def test_the_store_compares_or_we_do(checksums: Any, verifier: str, tmp_path: Pa
         encrypted = ObjectOptions(encryption=Encryption("aws:kms"))
         without = store.create("encrypted", b"data", options=encrypted)
         assert without.verified_by == ("store" if checksums == "known" else None)
+
+
+class Counted(BytesBody):
+    """How often it is read."""
+
+    reads = 0
+
+    def windows(self) -> Iterator[memoryview]:
+        self.reads += 1
+        return super().windows()
+
+
+@pytest.mark.parametrize(
+    ("switches", "signed", "reads"),
+    [
+        (Switches(), False, 1),
+        (Switches(), True, 2),
+        (Switches(checksums="unknown"), False, 2),
+    ],
+)
+def test_a_part_is_read_once_where_the_sum_may_follow_it(switches: Switches, signed: bool, reads: int) -> None:
+    config = Config(s3={"payload_signing_enabled": signed})
+    meta, data = WriteMeta("w", ObjectOptions()), os.urandom(2 * 1024 * 1024)
+    with served(switches=switches) as service:
+        driver = service.driver(config=config)
+        driver.put_new("small", BytesBody(b"data"), WriteMeta("first", ObjectOptions()))
+        part = Counted(data)
+        driver.put_part("k", driver.begin("k", meta), PartSlot(1, 0, len(data)), part)
+        put = Counted(data)
+        driver.put_new("large", put, meta)
+        assert (part.reads, put.reads) == (reads, 2)
 
 
 @pytest.mark.parametrize(
