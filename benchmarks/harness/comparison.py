@@ -14,7 +14,7 @@ from typing import IO, Any, Literal
 
 from benchmarks.harness.certificates import make_certificates
 from benchmarks.harness.environment import command, environment
-from benchmarks.harness.figures import Figures, Target, judged, shuffled, spread
+from benchmarks.harness.figures import Figures, Target, judged, judged_over, shuffled, spread
 from benchmarks.harness.peers import PEERS, Peer, default_cache, python_of
 from benchmarks.harness.processes import Server, Worker, serving, target_of, working
 
@@ -101,8 +101,7 @@ class Comparison:
                     serving(certificate if secure else None, service=self._service, examined=True) as server,
                     self._crew(pythons, server, authority if secure else None) as crew,
                 ):
-                    judged_here = [target for target in targets if target.over in (None, scheme)]
-                    met = self._compare(scheme, server, crew, judged_here, out) and met
+                    met = self._compare(scheme, server, crew, judged_over(scheme, targets), out) and met
             return met
 
     @contextlib.contextmanager

@@ -61,6 +61,10 @@ class Verdict:
     met: bool
 
 
+def judged_over(scheme: str, targets: Sequence[Target]) -> list[Target]:
+    return [target for target in targets if target.over in (None, scheme)]
+
+
 def judged(target: Target, runs: Mapping[str, Sequence[Figures]]) -> Verdict | None:
     """The median decides. None where one of the sides did not run, or the system does not tell the figure."""
     ours = runs.get(target.ours)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.environment import command
-from benchmarks.harness.figures import Target, judged, ratios, shuffled, spread
+from benchmarks.harness.figures import Target, judged, judged_over, ratios, shuffled, spread
 from benchmarks.harness.peers import OURS
-from benchmarks.harness.processes import Server, serving, working
+from benchmarks.harness.processes import Server, serving, target_of, working
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
@@ -31,13 +31,14 @@ def runs_of(lines: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]
     return {(line["scheme"], line["side"]): line for line in lines if line["kind"] == "run"}
 
 
-def test_large_files_are_measured_on_both_schemes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("service", ["oss", "s3"])
+def test_large_files_are_measured_on_both_schemes(tmp_path: Path, service: str) -> None:
     folder = tmp_path / "large"
     folder.mkdir()
     lines = lines_of(
         tmp_path / "out",
         "benchmarks.large_files",
-        *("--mib", "17", "--memory-mib", "1", "--folder", str(folder)),
+        *("--service", service, "--mib", "17", "--memory-mib", "1", "--folder", str(folder)),
     )
     runs = runs_of(lines)
     assert {scheme for scheme, _ in runs} == {"http", "https"}
@@ -53,8 +54,9 @@ def test_large_files_are_measured_on_both_schemes(tmp_path: Path) -> None:
     assert str(tmp_path) not in (tmp_path / "out").read_text()
 
 
-def test_small_creates_are_counted_by_client_and_server_alike(tmp_path: Path) -> None:
-    arguments = ("--seconds", "0.2", "--threads", "2", "--schemes", "http")
+@pytest.mark.parametrize("service", ["oss", "s3"])
+def test_small_creates_are_counted_by_client_and_server_alike(tmp_path: Path, service: str) -> None:
+    arguments = ("--service", service, "--seconds", "0.2", "--threads", "2", "--schemes", "http")
     lines = lines_of(tmp_path / "out", "benchmarks.small_creates", *arguments)
     runs = runs_of(lines)
     assert {side for _, side in runs} == {"storage-guard, threads", "storage-guard, create_many"}
@@ -63,9 +65,40 @@ def test_small_creates_are_counted_by_client_and_server_alike(tmp_path: Path) ->
         assert run["creates_per_s"] == pytest.approx(run["created"] / run["wall_s"], rel=1e-3)
         assert run["cpu_us"] == pytest.approx(run["cpu_s"] / run["created"] * 1e6, rel=1e-3)
     assert lines[0]["command"] == (
-        "python -m benchmarks.small_creates --bytes 4096 --seconds 0.2 --threads 2 --rounds 1 --schemes http "
-        "--peers storage-guard --seed 1"
+        f"python -m benchmarks.small_creates --service {service} --bytes 4096 --seconds 0.2 --threads 2 --rounds 1 "
+        "--schemes http --peers storage-guard --seed 1"
     )
+
+
+@pytest.mark.parametrize("service", ["oss", "s3"])
+def test_a_filesystem_pipes_all_objects_and_puts_the_file(tmp_path: Path, service: str) -> None:
+    arguments = ("--service", service, "--objects", "20", "--mib", "17", "--schemes", "http")
+    runs = runs_of(lines_of(tmp_path / "out", "benchmarks.filesystems", *arguments))
+    pipe, put = runs["http", f"guard{service}: pipe"], runs["http", f"guard{service}: put"]
+    assert len(runs) == 2
+    assert pipe["requests"] == pipe["created"] == 20
+    assert pipe["creates_per_s"] == pytest.approx(20 / pipe["wall_s"], rel=1e-3)
+    assert put["created"] == 1
+    assert put["mib_per_s"] == pytest.approx(17 / put["wall_s"], rel=1e-3)
+
+
+def test_a_store_is_examined_before_anything_is_measured() -> None:
+    options = {"examined": True}
+    with (
+        serving(None, service="s3", examined=True) as server,
+        working(OURS, sys.executable, target_of(server, "s3"), options, None) as worker,
+    ):
+        examined = server.forget().requests
+        assert examined > 10
+        for number in range(2):
+            assert worker.carry_out({"do": "held", "key": f"k{number}"})["failed"] == 0
+        assert server.used().requests == examined + 2
+
+
+def test_a_target_is_judged_over_the_scheme_that_it_names() -> None:
+    named, unnamed = Target("t", "a", "cpu_s", "at most", 1, over="https"), Target("u", "a", "cpu_s", "at most", 1)
+    assert judged_over("https", [named, unnamed]) == [named, unnamed]
+    assert judged_over("http", [named, unnamed]) == [unnamed]
 
 
 @pytest.mark.parametrize("wrong", [("--peers", "nobody"), ("--schemes", "ftp")])

@@ -236,6 +236,7 @@ MAY = {
     "benchmarks/streams.py": Room(also="benchmarks"),
     "benchmarks/peers.py": Room(also="benchmarks"),
     "benchmarks/outcomes.py": Room(also="benchmarks"),
+    "benchmarks/filesystems.py": Room(also="benchmarks"),
     "benchmarks/harness/": Room(also="benchmarks"),
     "benchmarks/harness/outcomes.py": Room("testing", also="benchmarks"),
     "benchmarks/harness/told.py": Room(PUBLIC, also="benchmarks boto3 botocore obstore opendal s3fs"),
