@@ -53,7 +53,7 @@ def demo(*arguments: str, folder: Path | None = None) -> subprocess.CompletedPro
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=280,
         env={**os.environ, "TMPDIR": str(folder)} if folder else None,
     )
 
