@@ -204,6 +204,7 @@ class _World:
         python = python_of(cell.peer, self._cache)
         worker = stack.enter_context(working(cell.peer, python, place.target, dict(cell.options), place.authority))
         write(self._out, "side", **self._said, side=cell.side, facts=worker.facts, options=dict(cell.options))
+        place.fresh()
         worker.carry_out({"do": "settle", "key": "settled", "hold_bytes": 0})
         warm = {"do": "file", "path": str(self._files.of(min(cell.size_bytes, _RANDOM_BYTES))), "key": "warm"}
         _succeeded(worker.carry_out(warm), cell)

@@ -1,0 +1,126 @@
+"""What follows from the rows: which setting for which link, why, and what is not as it should be. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.harness.roads import FIRST_LANES, MB, MIB, Road
+from benchmarks.reporting.rows import MISS, Results, Row, World, grouped
+
+CLOSE = 1.05  # two settings this near are one; then the fewer requests decide, and the fewer connections
+GOOD = 1.10
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Of one link and one size. `default` and `best` were measured in the same rounds; `best` is the fastest cell,
+    `modest` the one with the fewest requests and connections among those nearly as fast."""
+
+    world: World
+    size_mib: float
+    default: Row
+    best: Row
+    modest: Row
+    tried: int
+
+    @property
+    def to_best(self) -> float:
+        return self.default.wall_s.median / self.best.wall_s.median
+
+    @property
+    def sufficient(self) -> bool:
+        """Nothing need be said."""
+        return self.to_best <= GOOD
+
+    @property
+    def sentence(self) -> str:
+        default = self.default
+        part = "one request" if default.part_mib is None else f"parts of {default.part_mib:g} MiB"
+        lanes = "" if default.part_mib is None else f", {FIRST_LANES} at a time to begin with"
+        took = "" if default.ratio is None else f"That took {default.ratio:.2f} times what the link allows. "
+        said = f"Told nothing, the library sends {self.size_mib:g} MiB in {part}{lanes}. {took}"
+        settings = f"{self.tried} other settings" if self.tried > 1 else "the other setting"
+        modest = f"parts of {self.modest.part_mib or 0:g} MiB, {self.modest.in_flight or FIRST_LANES} at a time"
+        if self.sufficient:
+            none = f"None of {settings} was" if self.tried > 1 else "The other setting that was tried was not"
+            return f"Tell it nothing. {said}{none} a tenth faster. A program that must be told: {modest}."
+        return f"Tell it: {modest}. {said}The best of {settings} was {self.to_best:.2f} times as fast."
+
+
+def advices(results: Results) -> list[Advice]:
+    """For each link and size of which the default and other settings were measured."""
+    found: list[Advice] = []
+    rows = [row for row in results.of("parallel_parts") if row.ours and row.do == "file"]
+    for (world, size_mib), cells in grouped(rows, lambda row: (row.world, row.size_mib)).items():
+        defaults = [row for row in cells if row.default]
+        others = [row for row in cells if not row.default]
+        if not defaults or not others:
+            continue
+        best = min(others, key=lambda row: row.wall_s.median)
+        near = [row for row in others if row.wall_s.median <= best.wall_s.median * CLOSE]
+        modest = min(near, key=lambda row: (row.in_flight or 0, -(row.part_mib or 0)))
+        found.append(Advice(world, size_mib, defaults[0], best, modest, len(others)))
+    return found
+
+
+def why(road: Road, size_mib: float, part_mib: float) -> list[str]:
+    """Why such parts on such a link, in sentences."""
+    latency_s = road.latency_ms / 1000
+    needed = math.ceil(road.total_mb_s / road.connection_mb_s)
+    sentences: list[str] = []
+
+    def share(mib: float) -> float:
+        busy_s = mib * MIB / MB / road.connection_mb_s
+        return busy_s / (busy_s + latency_s)
+
+    if needed > 1:
+        sentences.append(
+            f"One connection carries {road.connection_mb_s:g} MB/s and the whole link {road.total_mb_s:g}: it takes "
+            f"{needed} connections at once to fill it, so an object of {size_mib:g} MiB must have at least {needed} "
+            f"parts, none of them over {size_mib / needed:.3g} MiB."
+        )
+    else:
+        sentences.append(
+            f"One connection fills the whole link of {road.total_mb_s:g} MB/s; more of them only hide the waiting."
+        )
+    sentences.append(
+        f"After each part its connection waits {road.latency_ms:g} ms for the answer. With parts of 1 MiB it moves "
+        f"bytes for {share(1):.0%} of the time, with {part_mib:g} MiB for {share(part_mib):.0%}."
+    )
+    if share(1) < 0.8 and needed > 1:
+        sentences.append(
+            "Parts that are too small wait more than they send; parts that are too large leave most connections "
+            "without work while the last ones finish."
+        )
+    return sentences
+
+
+def off(results: Results) -> list[Row]:
+    """Rows whose prediction is off by more than a tenth, the worst first."""
+    return sorted(
+        (row for row in results.rows if row.gap is not None and abs(row.gap) > MISS),
+        key=lambda row: -abs(row.gap or 0),
+    )
+
+
+def defaults(results: Results) -> list[Row]:
+    """Everything of 16 MiB and more that was sent as a file and nothing said."""
+    return [row for row in results.rows if row.default and row.do == "file" and row.size_mib >= 16]
+
+
+def stream_pairs(results: Results) -> list[tuple[Row, Row]]:
+    """A stream, and the file of its size on the same link."""
+    files = {(row.world, row.size_mib): row for row in results.of("streams") if row.do == "file"}
+    return [
+        (row, files[row.world, row.size_mib])
+        for row in results.of("streams")
+        if row.do == "stream" and (row.world, row.size_mib) in files
+    ]
+
+
+def enough_memory(pairs: Sequence[tuple[Row, Row]]) -> Row | None:
+    """The stream with the least memory that is within a tenth of its file."""
+    good = [stream for stream, file in pairs if stream.wall_s.median <= file.wall_s.median * GOOD]
+    return min(good, key=lambda row: row.memory_mib or 0, default=None)

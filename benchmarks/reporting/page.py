@@ -1,0 +1,294 @@
+"""One HTML page that needs nothing beside itself. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from benchmarks.harness.roads import ROADS
+from benchmarks.reporting import advice, svg, tables
+from benchmarks.reporting.rows import OURS, Results, Row, World, grouped
+from benchmarks.reporting.tables import Table
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; color: #111; background: #fff;
+       max-width: 62em; margin: 2em auto; padding: 0 1em; }
+h1 { font-size: 1.7em; line-height: 1.2; } h2 { margin-top: 2.2em; border-bottom: 2px solid #111; }
+h3 { margin-top: 1.6em; } figure { margin: 1em 0; break-inside: avoid; overflow-x: auto; }
+figcaption { color: #333; max-width: 46em; } svg { max-width: 100%; height: auto; }
+.answer { border: 2px solid #111; padding: .6em 1em; margin: 1em 0; background: #f6f6f6; break-inside: avoid; }
+table { border-collapse: collapse; font-size: .85em; margin: 1em 0; } tr { break-inside: avoid; }
+th, td { text-align: left; vertical-align: top; padding: .3em .6em; border-bottom: 1px solid #ccc; }
+th { border-bottom: 2px solid #111; } .wide { overflow-x: auto; } code { font-size: .9em; overflow-wrap: anywhere; }
+@media print { body { font-size: 10pt; margin: 0; max-width: none; } h2, h3 { break-after: avoid; }
+  svg, rect, td { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+"""
+
+
+def page(results: Results) -> str:
+    body = "\n".join(_body(results))
+    return (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width'>"
+        f"<title>Which part size?</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _body(results: Results) -> Iterator[str]:
+    yield "<h1>Which part size, and how many parts at a time?</h1>"
+    yield from _introduction()
+    yield from _answers(results)
+    yield from _maps(results)
+    yield from _sizes(results)
+    yield from _defaults(results)
+    yield from _streams(results)
+    yield from _peers(results)
+    yield from _model(results)
+    yield from _method(results)
+
+
+def _p(words: str, kind: str = "") -> str:
+    return f"<p{f' class={kind!r}' if kind else ''}>{escape(words)}</p>"
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{escape(word)}</th>" for word in table.head)
+    rows = "".join("<tr>" + "".join(f"<td>{escape(word)}</td>" for word in row) + "</tr>" for row in table.rows)
+    return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _figure(picture: str, words: str) -> str:
+    return f"<figure>{picture}<figcaption>{escape(words)}</figcaption></figure>"
+
+
+def _introduction() -> Iterator[str]:
+    yield _p(
+        "An object store takes a large object in parts. Each part is one HTTP request, several are on their way at a "
+        "time, each over a connection of its own, and a last request puts them together. storage-guard does this by "
+        "itself. This page shows how long it takes, beside what the link to the store allows, and whether another "
+        "size of the parts, or more of them at a time, would have been faster."
+    )
+    yield _p(
+        "Three things decide. The latency: after each request its connection waits for an answer, and sends nothing. "
+        "What one connection carries: often a tenth of what the link carries in all. And the end: when the parts are "
+        "large, most connections have nothing to do while the last parts finish."
+    )
+    yield _p(
+        "The floor is the least time that a link allows: the bytes of the object at the full rate of the link, and "
+        "three latencies (to begin, for a part, to finish). 1.00 is perfect; 2.00 is twice as long as it must. MiB are "
+        "2^20 bytes, of objects and parts; MB are 10^6, of links."
+    )
+
+
+def _answers(results: Results) -> Iterator[str]:
+    found = advice.advices(results)
+    if not found:
+        return
+    yield "<h2>The answer</h2>"
+    for name, each in grouped_by_link(found).items():
+        road = results.roads.get(name)
+        first = max(each, key=lambda one: one.size_mib)
+        worst = max(each, key=lambda one: one.to_best)
+        words = [f"<strong>{escape(tables.link(results, name))}.</strong>", escape(worst.sentence)]
+        if road is not None and first.default.part_mib is not None:
+            words += [escape(sentence) for sentence in advice.why(road, first.size_mib, first.default.part_mib)]
+        yield f"<div class='answer'>{' '.join(words)}</div>"
+    yield _table(tables.answers(results))
+
+
+def grouped_by_link(found: Sequence[advice.Advice]) -> dict[str, list[advice.Advice]]:
+    links: dict[str, list[advice.Advice]] = {}
+    for each in found:
+        links.setdefault(each.world.link, []).append(each)
+    return links
+
+
+def _maps(results: Results) -> Iterator[str]:
+    rows = [row for row in results.of("parallel_parts") if row.ours and row.do == "file" and row.ratio is not None]
+    grids = {
+        key: cells for key, cells in grouped(rows, lambda row: (row.world, row.size_mib)).items() if len(cells) > 6
+    }
+    if not grids:
+        return
+    yield "<h2>Part size against parts at a time</h2>"
+    yield _p(
+        "Each cell is one setting: the number says how many times the floor it took. Light is fast. The fastest has a "
+        "frame. Look at the row of the part size, and go right until it is light: further right nothing is gained."
+    )
+    for (world, size_mib), cells in grids.items():
+        yield f"<h3>{escape(tables.link(results, world.link))}</h3>"
+        yield _figure(*_map(world, size_mib, cells))
+
+
+def _map(world: World, size_mib: float, cells: Sequence[Row]) -> tuple[str, str]:
+    tried = [row for row in cells if not row.default and row.part_mib is not None and row.in_flight is not None]
+    parts = sorted({row.part_mib or 0 for row in tried})
+    lanes = sorted({row.in_flight or 0 for row in tried})
+    best = min(tried, key=lambda row: row.wall_s.median)
+    spots = {
+        (parts.index(row.part_mib or 0), lanes.index(row.in_flight or 0)): svg.Spot(row.ratio or 1, row is best)
+        for row in tried
+    }
+    title = f"{size_mib:g} MiB on {world.words}: times the floor, by part size and parts at a time"
+    picture = svg.heat_map(
+        title,
+        [f"{each}" for each in lanes],
+        [f"{each:g} MiB" for each in parts],
+        spots,
+        across="parts at a time",
+        down="part size",
+    )
+    words = f"An object of {size_mib:g} MiB, {world.service.upper()} over {world.scheme}. "
+    words += f"The fastest: {best.setting}, {tables.seconds(best)}."
+    default = next((row for row in cells if row.default), None)
+    if default is not None and default.ratio is not None:
+        size = "in one request" if default.part_mib is None else f"parts of {default.part_mib:g} MiB"
+        words += f" Nothing said: {size}, {default.ratio:.2f} times the floor, {tables.seconds(default)}."
+    few = [row for row in tried if (row.in_flight or 0) > size_mib / (row.part_mib or 1)]
+    if few:
+        words += " To the right of as many as the object has parts, more at a time change nothing but chance."
+    return picture, words
+
+
+def _sizes(results: Results) -> Iterator[str]:
+    rows = [row for row in results.of("part_sizing") if row.ours and row.do == "file"]
+    if not rows:
+        return
+    yield "<h2>As the object grows</h2>"
+    for world, cells in grouped(rows, lambda row: row.world).items():
+        drawn = _curves(cells)
+        title = f"rate by size of the object on {world.words}"
+        yield f"<h3>{escape(tables.link(results, world.link))}</h3>"
+        yield _figure(
+            svg.lines(title, drawn, "size of the object (MiB)", "MB/s"),
+            "How fast objects of each size went, by how they were cut; how many parts at a time was left to the "
+            "library. The dotted line is the floor. Small objects are as slow as the latency; one request is as slow "
+            "as one connection, whatever its size.",
+        )
+        spots = _size_map(cells)
+        if spots is not None:
+            yield _figure(
+                spots,
+                "The same as times the floor. The first row is what the library does when nothing is said: one request "
+                "below 16 MiB, then parts of 4 to 8 MiB.",
+            )
+
+
+def _cut(row: Row) -> str:
+    if row.part == "default":
+        return "nothing said"
+    return "one request" if row.part_mib is None else f"parts of {row.part_mib:g} MiB"
+
+
+def _cuts(cells: Sequence[Row]) -> list[str]:
+    set_mib = sorted({row.part_mib or 0 for row in cells if row.part == "set"})
+    return ["nothing said", "one request", *(f"parts of {mib:g} MiB" for mib in set_mib)]
+
+
+def _curves(cells: Sequence[Row]) -> list[svg.Line]:
+    drawn: list[svg.Line] = []
+    for name in _cuts(cells):
+        points = sorted((row.size_mib, row.mb_per_s.median) for row in cells if _cut(row) == name)
+        if points:
+            drawn.append(svg.Line(name, points))
+    floors = {row.size_mib: row.size_mib * (1 << 20) / 1e6 / row.floor_s for row in cells if row.floor_s is not None}
+    if floors:
+        drawn.append(svg.Line("the floor", sorted(floors.items()), floor=True))
+    return drawn
+
+
+def _size_map(cells: Sequence[Row]) -> str | None:
+    rated = [row for row in cells if row.ratio is not None]
+    if not rated:
+        return None
+    cuts = [name for name in _cuts(rated) if any(_cut(row) == name for row in rated)]
+    sizes = sorted({row.size_mib for row in rated})
+    best = {
+        size: min((row for row in rated if row.size_mib == size), key=lambda row: row.wall_s.median) for size in sizes
+    }
+    spots = {
+        (cuts.index(_cut(row)), sizes.index(row.size_mib)): svg.Spot(row.ratio or 1, row is best[row.size_mib])
+        for row in rated
+    }
+    names = [f"{size:g}" for size in sizes]
+    return svg.heat_map(
+        "times the floor, by size", names, cuts, spots, across="size of the object (MiB)", down="cut into"
+    )
+
+
+def _defaults(results: Results) -> Iterator[str]:
+    table = tables.defaults(results)
+    if table.rows:
+        yield "<h2>Nothing said</h2>"
+        yield _p("All that was measured of 16 MiB and more with the library's own choice. The aim is 1.10.")
+        yield _table(table)
+
+
+def _streams(results: Results) -> Iterator[str]:
+    table = tables.streams(results)
+    if table.rows:
+        yield "<h2>Streams of unknown length</h2>"
+        yield _p(
+            "A file is read again while its parts are sent, in windows of 256 KiB; of a stream each part is held in "
+            "memory until the store has it. So its memory decides how many parts are on their way."
+        )
+        for sentence in tables.stream_sentences(results):
+            yield _p(sentence)
+        yield _table(table)
+
+
+def _peers(results: Results) -> Iterator[str]:
+    rows = results.of("peers")
+    if not rows:
+        return
+    yield "<h2>Beside others</h2>"
+    yield _p(
+        "The same file, by each one's own way to send one: as its documentation's first example does it, and tuned, "
+        "with 16 parts of 8 MiB at a time. Hatched bars make no promise: they write over whatever is at the key, "
+        "which is less work. The whiskers are the quartiles."
+    )
+    for (world, size_mib), cells in grouped(rows, lambda row: (row.world, row.size_mib)).items():
+        drawn = [
+            svg.Bar(
+                row.side,
+                row.mb_per_s.median,
+                row.mb_per_s.low,
+                row.mb_per_s.high,
+                row.side == OURS,
+                "no condition" in row.side,
+            )
+            for row in sorted(cells, key=lambda row: -row.mb_per_s.median)
+        ]
+        floor_s = cells[0].floor_s
+        mark = None if floor_s is None else (size_mib * (1 << 20) / 1e6 / floor_s, "what the link allows")
+        yield f"<h3>{size_mib:g} MiB, {escape(world.words)}</h3>"
+        title = f"MB/s of {size_mib:g} MiB, {world.words}"
+        yield _figure(svg.bars(title, drawn, "MB/s", mark=mark), "Longer is faster.")
+        yield _table(tables.peers(results, cells))
+
+
+def _model(results: Results) -> Iterator[str]:
+    said, table = tables.model(results)
+    yield "<h2>Is it understood?</h2>"
+    yield _p(
+        "Beside each figure stands what arithmetic expects of the link: the latency of each request, a fair share of "
+        "the width for each part. Where both agree, the figure is the link's and not the machine's."
+    )
+    for sentence in said:
+        yield _p(sentence)
+    if table.rows:
+        yield _table(table)
+
+
+def _method(results: Results) -> Iterator[str]:
+    yield "<h2>How it was measured</h2>"
+    yield _p(
+        "The client and the server are processes of one machine; the server keeps no bytes, and lets them through at "
+        "the latency and the rates of the link. Slow start and loss are not part of that. Connections are at rest "
+        "before each run, as in a program that has written before. Settings are measured in an order that "
+        "is drawn anew each round. Figures are medians, with the quartiles, or the ends of fewer than four."
+    )
+    named = [name for name in results.roads if name in ROADS]
+    if named:
+        yield "<ul>" + "".join(f"<li>{escape(tables.link(results, name))}</li>" for name in named) + "</ul>"
+    yield _table(tables.places(results))

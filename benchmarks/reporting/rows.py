@@ -1,0 +1,200 @@
+"""Lines of results, put together: a row for each cell, with its median, what the link allows, and what was to be
+expected. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from benchmarks.harness.figures import Spread, spread
+from benchmarks.harness.roads import MIB, Road, Timed, fitted
+
+OURS = "storage-guard"
+A_BUCKET = "a bucket"
+MISS = 0.10  # a prediction that is off by more is told
+
+
+@dataclass(frozen=True)
+class World:
+    service: str
+    scheme: str
+    link: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.link} ({self.service.upper()}, {self.scheme})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell. `part_mib` None: in one request, or of a peer. `default`: nothing was said. `floor_s` and `predicted_s`
+    are None where nothing is known of the way."""
+
+    study: str
+    world: World
+    side: str
+    do: str
+    size_mib: float
+    part: str
+    part_mib: float | None
+    in_flight: int | None
+    memory_mib: float | None
+    rounds: int
+    wall_s: Spread
+    mb_per_s: Spread
+    cpu_s: float
+    growth_mib: float | None
+    requests: float | None
+    server_busy: float | None
+    floor_s: float | None
+    predicted_s: float | None
+
+    @property
+    def ours(self) -> bool:
+        return self.side == OURS
+
+    @property
+    def default(self) -> bool:
+        """Nobody said how to cut it, or how much memory it may have."""
+        return self.ours and self.part == "default" and self.in_flight is None
+
+    @property
+    def ratio(self) -> float | None:
+        """To the floor."""
+        return None if self.floor_s is None else self.wall_s.median / self.floor_s
+
+    @property
+    def gap(self) -> float | None:
+        """By how much of the prediction it took longer; negative: it took less."""
+        return None if self.predicted_s is None else self.wall_s.median / self.predicted_s - 1
+
+    @property
+    def setting(self) -> str:
+        if not self.ours:
+            return self.side
+        memory = "" if self.memory_mib is None else f", {self.memory_mib:g} MiB of memory"
+        if self.default:
+            return f"nothing said{memory}"
+        part = "one request" if self.part_mib is None else f"parts of {self.part_mib:g} MiB"
+        lanes = "adaptive" if self.in_flight is None else f"{self.in_flight} at a time"
+        return part if self.part_mib is None else f"{part}, {lanes}{memory}"
+
+
+@dataclass(frozen=True)
+class Results:
+    """`environments` are the lines that say where and by which command; `facts` of each side, in words; `roads` of
+    each link, `guessed` those that were found from the figures."""
+
+    rows: tuple[Row, ...]
+    environments: tuple[Mapping[str, Any], ...]
+    facts: Mapping[str, str]
+    roads: Mapping[str, Road]
+    guessed: frozenset[str]
+
+    def of(self, study: str) -> list[Row]:
+        return [row for row in self.rows if row.study == study]
+
+
+def parsed(texts: Iterable[str]) -> Results:
+    """Of files of JSON lines, as the studies write them. Raises ValueError for what is none, and for no run at all."""
+    runs: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    environments: list[Mapping[str, Any]] = []
+    facts: dict[str, str] = {}
+    roads: dict[str, Road] = {}
+    for text in texts:
+        study = ""
+        for line in _objects(text):
+            kind = line.get("kind")
+            if kind == "environment":
+                study = str(line.get("study", ""))
+                environments.append(line)
+            elif kind == "side":
+                facts[line["side"]] = ", ".join(f"{name} {value}" for name, value in line["facts"].items())
+            elif kind == "run" and study:
+                link = line["link"] or A_BUCKET
+                if line["latency_ms"] is not None:
+                    roads[link] = Road(link, line["latency_ms"], line["connection_mb_s"], line["total_mb_s"])
+                runs.setdefault(_cell(study, line), []).append(line)
+    if not runs:
+        raise ValueError("no runs of a study are in these files")
+    guessed = {line["link"] or A_BUCKET for lines in runs.values() for line in lines} - roads.keys()
+    for link in guessed:
+        timed = [
+            Timed(
+                int(lines[0]["size_mib"] * MIB),
+                _part_bytes(lines[0]),
+                lines[0].get("in_flight"),
+                spread([line["wall_s"] for line in lines]).median,
+            )
+            for lines in runs.values()
+            if (lines[0]["link"] or A_BUCKET) == link and lines[0]["side"] == OURS and lines[0]["do"] == "file"
+        ]
+        if len(timed) >= 4:
+            roads[link] = fitted(link, timed)
+    rows = tuple(_row(str(key[0]), lines, roads) for key, lines in runs.items())
+    return Results(rows, tuple(environments), facts, roads, frozenset(guessed & roads.keys()))
+
+
+def _objects(text: str) -> Iterable[dict[str, Any]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            found = json.loads(line)
+        except ValueError as exc:
+            raise ValueError(f"line {number} is no JSON: {exc}") from exc
+        if not isinstance(found, dict):
+            raise ValueError(f"line {number} is no object")  # noqa: TRY004 - a file may be wrong, no type is
+        yield cast("dict[str, Any]", found)
+
+
+def _cell(study: str, line: Mapping[str, Any]) -> tuple[Any, ...]:
+    names = ("service", "scheme", "link", "side", "do", "size_mib", "part", "part_mib", "in_flight", "memory_mib")
+    return (study, *(line.get(name) for name in names))
+
+
+def _part_bytes(line: Mapping[str, Any]) -> int | None:
+    return None if line.get("part_mib") is None else int(line["part_mib"] * MIB)
+
+
+def _row(study: str, lines: Sequence[Mapping[str, Any]], roads: Mapping[str, Road]) -> Row:
+    first = lines[0]
+    link = first["link"] or A_BUCKET
+    road = roads.get(link)
+    size_bytes = int(first["size_mib"] * MIB)
+    ours = first["side"] == OURS
+    predicted_s = None
+    if road is not None and ours and first["do"] == "file":
+        predicted_s = road.predicted_s(size_bytes, _part_bytes(first), first.get("in_flight"))
+
+    def median(name: str) -> float | None:
+        values = [line[name] for line in lines if name in line]
+        return spread(values).median if values else None
+
+    return Row(
+        study,
+        World(first["service"], first["scheme"], link),
+        first["side"],
+        first["do"],
+        first["size_mib"],
+        str(first.get("part", "")),
+        first.get("part_mib"),
+        first.get("in_flight"),
+        first.get("memory_mib"),
+        len(lines),
+        spread([line["wall_s"] for line in lines]),
+        spread([line["mb_per_s"] for line in lines]),
+        median("cpu_s") or 0.0,
+        median("growth_mib"),
+        median("requests"),
+        median("server_busy"),
+        None if road is None else road.floor_s(size_bytes),
+        predicted_s,
+    )
+
+
+def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
+    found: dict[Any, list[Row]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found

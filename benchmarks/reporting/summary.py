@@ -1,0 +1,58 @@
+"""The same in Markdown, without pictures. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.reporting import advice, tables
+from benchmarks.reporting.page import grouped_by_link
+from benchmarks.reporting.rows import Results, grouped
+from benchmarks.reporting.tables import Table
+
+
+def summary(results: Results) -> str:
+    return "\n".join(_lines(results)) + "\n"
+
+
+def _lines(results: Results) -> Iterator[str]:
+    yield "# Which part size, and how many parts at a time?"
+    yield ""
+    yield "Made by `python -m benchmarks.report`; the page beside it has the pictures. The floor is what a link allows:"
+    yield "the bytes at its full rate, and three latencies."
+    found = advice.advices(results)
+    if found:
+        yield "\n## The answer\n"
+        for name, each in grouped_by_link(found).items():
+            worst = max(each, key=lambda one: one.to_best)
+            yield f"- **{tables.link(results, name)}.** {worst.sentence}"
+        yield ""
+        yield from _table(tables.answers(results))
+    if tables.defaults(results).rows:
+        yield "\n## Nothing said\n"
+        yield from _table(tables.defaults(results))
+    if tables.streams(results).rows:
+        yield "\n## Streams of unknown length\n"
+        yield from (f"- {sentence}" for sentence in tables.stream_sentences(results))
+        yield ""
+        yield from _table(tables.streams(results))
+    for (world, size_mib), cells in grouped(results.of("peers"), lambda row: (row.world, row.size_mib)).items():
+        yield f"\n## Beside others: {size_mib:g} MiB, {world.words}\n"
+        yield from _table(tables.peers(results, cells))
+    said, table = tables.model(results)
+    yield "\n## Is it understood?\n"
+    yield from said
+    yield ""
+    if table.rows:
+        yield from _table(table)
+    yield "\n## How it was measured\n"
+    yield from _table(tables.places(results))
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield _row(table.head)
+    yield _row(tuple("---" for _ in table.head))
+    yield from (_row(row) for row in table.rows)
+
+
+def _row(words: tuple[str, ...]) -> str:
+    return "| " + " | ".join(word.replace("|", "\\|") for word in words) + " |"

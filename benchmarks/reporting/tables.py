@@ -1,0 +1,166 @@
+"""What the page and the summary both say: tables as rows of words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.harness.roads import ROADS
+from benchmarks.reporting import advice
+from benchmarks.reporting.rows import A_BUCKET, Results, Row, grouped
+
+KINDS = {
+    "lan": "the same building",
+    "region": "the same part of the world",
+    "cross-region": "another continent",
+    "home": "a household's line",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def seconds(row: Row) -> str:
+    wall = row.wall_s
+    return f"{wall.median:.3g} s" if row.rounds == 1 else f"{wall.median:.3g} s ({wall.low:.3g} to {wall.high:.3g})"
+
+
+def link(results: Results, name: str) -> str:
+    road = results.roads.get(name)
+    if road is None:
+        return name
+    kind = f", {KINDS[name]}" if name in ROADS else ""
+    guess = " (guessed from the figures)" if name in results.guessed else ""
+    return f"{name}{kind}: {road.words}{guess}"
+
+
+def answers(results: Results) -> Table:
+    """Which setting for which link."""
+    rows = [
+        (
+            link(results, each.world.link),
+            f"{each.size_mib:g} MiB, {each.world.service.upper()}, {each.world.scheme}",
+            seconds(each.default),
+            "" if each.default.ratio is None else f"{each.default.ratio:.2f}",
+            f"{seconds(each.best)}: {each.best.setting}",
+            f"{each.to_best:.2f}",
+        )
+        for each in advice.advices(results)
+    ]
+    head = ("link", "object", "nothing said", "times the floor", "best setting that was tried", "nothing said to best")
+    return Table(head, tuple(rows))
+
+
+def defaults(results: Results) -> Table:
+    rows = [
+        (
+            row.world.words,
+            f"{row.size_mib:g} MiB",
+            "one request" if row.part_mib is None else f"{row.part_mib:g} MiB",
+            seconds(row),
+            "" if row.floor_s is None else f"{row.floor_s:.3g} s",
+            "" if row.ratio is None else f"{row.ratio:.2f}",
+            "" if row.gap is None else f"{row.gap:+.0%}",
+        )
+        for row in sorted(advice.defaults(results), key=lambda row: (row.world.words, row.size_mib, row.study))
+    ]
+    head = ("link", "object", "parts", "took (median, quartiles)", "floor", "times the floor", "to the prediction")
+    return Table(head, tuple(rows))
+
+
+def streams(results: Results) -> Table:
+    rows = [
+        (
+            stream.world.words,
+            f"{stream.size_mib:g} MiB",
+            f"{stream.memory_mib:g} MiB",
+            seconds(stream),
+            seconds(file),
+            f"{stream.wall_s.median / file.wall_s.median:.2f}",
+        )
+        for stream, file in advice.stream_pairs(results)
+    ]
+    head = ("link", "object", "memory_bytes", "stream", "file", "stream to file")
+    return Table(head, tuple(rows))
+
+
+def stream_sentences(results: Results) -> list[str]:
+    said: list[str] = []
+    pairs = grouped(advice.stream_pairs(results), lambda pair: (pair[0].world, pair[0].size_mib))  # type: ignore[arg-type,index]
+    for (world, size_mib), each in pairs.items():
+        enough = advice.enough_memory(each)  # type: ignore[arg-type]
+        words = "none of these was enough" if enough is None else f"{enough.memory_mib:g} MiB were enough"
+        said.append(f"{world.words}, {size_mib:g} MiB: to be within a tenth of the file, {words}.")
+    return said
+
+
+def peers(results: Results, rows: Sequence[Row]) -> Table:
+    said = [
+        (
+            row.side,
+            seconds(row),
+            f"{row.mb_per_s.median:.3g}",
+            "" if row.ratio is None else f"{row.ratio:.2f}",
+            f"{row.cpu_s:.3g} s",
+            "" if row.growth_mib is None else f"{row.growth_mib:.3g} MiB",
+            "" if row.requests is None else f"{row.requests:g}",
+            results.facts.get(row.side, ""),
+        )
+        for row in sorted(rows, key=lambda row: row.wall_s.median)
+    ]
+    head = ("", "took", "MB/s", "times the floor", "client CPU", "memory growth", "requests", "versions")
+    return Table(head, tuple(said))
+
+
+def model(results: Results, most: int = 12) -> tuple[list[str], Table]:
+    """How well the figures are understood."""
+    judged = [row for row in results.rows if row.gap is not None]
+    off = advice.off(results)
+    said = [
+        f"{len(judged)} cells have a prediction. {len(off)} of them are off by more than a tenth"
+        + (f"; the worst {most} stand below." if len(off) > most else "." if not off else ":")
+    ]
+    busy = [row for row in off if (row.server_busy or 0) >= 0.5]
+    if busy:
+        said.append(
+            f"In {len(busy)} of these the server's one process was busy for half of the time or more: the machine was "
+            "the limit, and not the link."
+        )
+    rows = [
+        (
+            row.world.words,
+            f"{row.size_mib:g} MiB",
+            row.setting,
+            f"{row.predicted_s:.3g} s",
+            seconds(row),
+            f"{row.gap:+.0%}",
+            "" if row.server_busy is None else f"{row.server_busy:.0%}",
+        )
+        for row in off[:most]
+    ]
+    head = ("link", "object", "setting", "predicted", "took", "off by", "server busy")
+    return said, Table(head, tuple(rows))
+
+
+def places(results: Results) -> Table:
+    """What was run where."""
+    rows = [
+        (
+            f"{line.get('command', '')}",
+            str(line.get("started", "")),
+            f"{line.get('processor', '')}, {line.get('cpus', '')} CPUs, {line.get('memory_gib', '')} GiB",
+            f"{line.get('system', '')}, {line.get('python', '')}",
+            str(line.get("commit", "")),
+            str(line.get("load_1_min", "")),
+        )
+        for line in results.environments
+        if line.get("study")
+    ]
+    return Table(("command", "begun", "machine", "system", "commit", "load before"), tuple(rows))
+
+
+def intro_links(results: Results) -> list[str]:
+    return [link(results, name) for name in results.roads if name != A_BUCKET or name in results.guessed]
