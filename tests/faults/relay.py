@@ -30,7 +30,7 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._cut: Cut | None = None
-        self._threads: list[threading.Thread] = []
+        self._threads: list[tuple[threading.Event, threading.Thread]] = []
         self._socks: list[socket.socket] = []
         self.passed: dict[Direction, int] = {"up": 0, "down": 0}
 
@@ -47,6 +47,14 @@ class Relay:
     def struck(self) -> bool:
         return self._cut is None
 
+    def wait_over(self) -> None:
+        """Returns when the server has answered what was cut, or given it up: not before has it read all of it."""
+        with self._lock:
+            threads = list(self._threads)
+        for over, thread in threads:
+            if over.is_set():
+                thread.join(10)
+
     def run(self) -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -58,10 +66,11 @@ class Relay:
                     ("up", client, server, over),
                     ("down", server, client, over),
                 ]
-                for end in ends:
-                    thread = threading.Thread(target=self._pump, args=end)
-                    self._threads.append(thread)
-                    thread.start()
+                with self._lock:  # nobody waits for one of the two only
+                    for end in ends:
+                        thread = threading.Thread(target=self._pump, args=end)
+                        thread.start()
+                        self._threads.append((over, thread))
 
     def _pump(self, direction: Direction, source: socket.socket, sink: socket.socket, over: threading.Event) -> None:
         client, server = (source, sink) if direction == "up" else (sink, source)
@@ -98,7 +107,7 @@ class Relay:
         for sock in self._socks:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
+        for _, thread in self._threads:
             thread.join(10)
         for sock in self._socks:
             sock.close()
