@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from storage_guard.driver import ObjectRef, Part, PartSlot, Refused, WriteMeta
+from storage_guard.driver import ObjectRef, Part, PartSlot, WriteMeta
+from storage_guard.wire.services.calls import SLACK_BYTES
 from storage_guard_oss import document
 from storage_guard_oss.message import Request
 from storage_guard_oss.options import acl_of, check_options, headers_of
 
 GUARD: Mapping[str, str] = {"x-oss-forbid-overwrite": "true"}
 """The condition. On complete too: begin only looks, and another may come in between."""
-
-PAGE = "1000"
-SLACK_BYTES = 64 * 1024  # more than an error document, which a read may be answered with
-
-_SENDABLE = re.compile(r"(?! )[\x20-\x7e]*(?<! )")
-_ALL_SENDABLE = re.compile(r"(?! )[\x20-\x7e]*(?<! )(?:\n(?! )[\x20-\x7e]*(?<! ))*")  # a line each
 
 
 def put(key: str, meta: WriteMeta, payer: str | None) -> Request:
@@ -51,10 +45,6 @@ def finish(key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, pay
         {"Content-Type": "application/xml", **acl_of(meta.options), **GUARD},
         document.part_list((each.slot.number, each.etag) for each in parts),
     )
-
-
-def abort(key: str, upload_id: str) -> Request:
-    return Request("abort", "DELETE", key, {"uploadId": upload_id})
 
 
 def copy(source: ObjectRef, key: str, meta: WriteMeta, payer: str | None) -> Request:
@@ -91,54 +81,11 @@ def read(
     return Request("read", "GET", key, params, headers, bucket=bucket, answer_bytes=stop - start + SLACK_BYTES)
 
 
-def tags(key: str, bucket: str | None = None, version_id: str | None = None) -> Request:
-    params = {"tagging": ""} if version_id is None else {"tagging": "", "versionId": version_id}
-    return Request("tags", "GET", key, params, bucket=bucket)
-
-
 def remove(key: str) -> Request:
     return Request("remove", "DELETE", key)
 
 
-def list_objects(prefix: str, delimiter: str, start_after: str, token: str) -> Request:
-    params = {"list-type": "2", "encoding-type": "url", "max-keys": PAGE}
-    named = {"prefix": prefix, "delimiter": delimiter, "start-after": start_after, "continuation-token": token}
-    return Request("list", "GET", params=params | {name: value for name, value in named.items() if value})
-
-
-def list_uploads(prefix: str, key_marker: str, upload_id_marker: str) -> Request:
-    params = {"uploads": "", "encoding-type": "url", "max-uploads": PAGE}
-    named = {"prefix": prefix, "key-marker": key_marker, "upload-id-marker": upload_id_marker}
-    return Request("list uploads", "GET", params=params | {name: value for name, value in named.items() if value})
-
-
-def list_parts(key: str, upload_id: str, marker: str) -> Request:
-    params = {"uploadId": upload_id, "max-parts": PAGE}
-    return Request("list parts", "GET", key, params | ({"part-number-marker": marker} if marker else {}))
-
-
-VERSIONING = Request("versioning", "GET", params={"versioning": ""})
 BUCKET_INFO = Request("bucket info", "GET", params={"bucketInfo": ""})
-
-
-def check(request: Request, max_key_bytes: int) -> None:
-    """Raises `Refused` for what cannot be sent as it is. Nothing of it may be changed on the way: a key "." or ".."
-    would be taken out of the path by whatever tidies URLs, and the request would concern the bucket."""
-    if request.key:
-        try:
-            size_bytes = len(request.key.encode())
-        except UnicodeEncodeError:
-            raise Refused(f"the key {request.key!r} is not UTF-8", why="key") from None
-        if size_bytes > max_key_bytes:
-            raise Refused(f"the key has {size_bytes} bytes, and {max_key_bytes} are the most", why="key")
-        if request.key in (".", ".."):
-            raise Refused(f"{request.key!r} cannot be sent as a key", why="key")
-    lines = "\n".join(request.headers.values())
-    if lines.count("\n") == len(request.headers) - 1 and _ALL_SENDABLE.fullmatch(lines):
-        return
-    for name, value in request.headers.items():
-        if not _SENDABLE.fullmatch(value):
-            raise Refused(f"{name} must be printable ASCII without outer spaces, got {value!r}", why="request")
 
 
 def _copied(source: ObjectRef) -> dict[str, str]:

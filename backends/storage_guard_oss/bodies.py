@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from storage_guard.checksum import RunningCrc64, as_checksum, crc64xz
-from storage_guard.driver import Body, Checksum, Refused
-
-HELD_BYTES = 1024 * 1024
-"""A put of up to so many bytes is read once and held; a larger one is read twice, first for its MD5."""
+from storage_guard.driver import Body, Checksum
+from storage_guard.wire.services.bodies import read_through
 
 # From here on hashlib gives the interpreter's lock away meanwhile (HASHLIB_GIL_MINSIZE): other threads are glad of it
 # when there is much to do; for little, getting it back takes longer than the digest.
@@ -54,18 +52,13 @@ class Digest:
 
 def digest(body: Body) -> Digest:
     """Read a body for its MD5, which goes ahead of it. Raises `Refused` if it is not as long as it says."""
-    md5, running, pieces = hashlib.md5(usedforsecurity=False), RunningCrc64(), list[bytes]()
-    keep = body.size_bytes <= HELD_BYTES
-    for window in body.windows():
+    md5, running = hashlib.md5(usedforsecurity=False), RunningCrc64()
+
+    def take(window: memoryview) -> None:
         _update(md5, window)
         running.update(window)
-        if running.size_bytes > body.size_bytes:
-            raise wrong_size(running.size_bytes, body.size_bytes, "at least ")
-        if keep:
-            pieces.append(bytes(window))
-    if running.size_bytes != body.size_bytes:
-        raise wrong_size(running.size_bytes, body.size_bytes)
-    held = None if not keep else pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    held = read_through(body, take)
     return Digest(md5.digest(), running.checksum(), held)
 
 
@@ -82,7 +75,3 @@ def _update(md5: _Digest, data: memoryview) -> None:
         return
     for start in range(0, data.nbytes, _UNLOCKED_FROM_BYTES - 1):
         md5.update(data[start : start + _UNLOCKED_FROM_BYTES - 1])
-
-
-def wrong_size(found_bytes: int, expected_bytes: int, how: str = "") -> Refused:
-    return Refused(f"the body has {how}{found_bytes} bytes, not {expected_bytes}", why="request")

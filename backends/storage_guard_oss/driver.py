@@ -15,7 +15,6 @@ from storage_guard.driver import (
     Exists,
     Limits,
     Location,
-    Lost,
     ObjectInfo,
     ObjectRef,
     Part,
@@ -29,10 +28,13 @@ from storage_guard.driver import (
     WriteMeta,
     check_part_list,
 )
+from storage_guard.wire.services import calls, contents, listings
+from storage_guard.wire.services.calls import check_size, check_slot, wrong_size
+from storage_guard.wire.services.sources import bytes_between
 from storage_guard_oss import answers, asking
 from storage_guard_oss.adopting import adopted, location_of
 from storage_guard_oss.answers import Asked
-from storage_guard_oss.bodies import Summed, digest, digest_of, wrong_size
+from storage_guard_oss.bodies import Summed, digest, digest_of
 from storage_guard_oss.looking import Looker
 from storage_guard_oss.message import Answer, Versioning
 from storage_guard_oss.opening import Place
@@ -139,9 +141,9 @@ class OSSDriver:
     # Creating
 
     def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
-        self._check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
+        check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
         request = asking.put(key, meta, self._payer)
-        asking.check(request, self._limits.max_key_bytes)  # before the body is read
+        calls.check(request, self._limits.max_key_bytes)  # before the body is read
         found = digest(body)
         asked, answer = self._look.ask(
             asking.with_md5(request, found.md5), body if found.held is None else found.held, checked=True
@@ -152,9 +154,9 @@ class OSSDriver:
 
     def submit_new(self, key: str, data: bytes, meta: WriteMeta, reply: Reply, /) -> None:
         size_bytes = len(data)
-        self._check_size(size_bytes, self._limits.max_put_bytes, "a put")
+        check_size(size_bytes, self._limits.max_put_bytes, "a put")
         request = asking.put(key, meta, self._payer)
-        asking.check(request, self._limits.max_key_bytes)
+        calls.check(request, self._limits.max_key_bytes)
         md5, ours = digest_of(data)
 
         def read(asked: Asked, answer: Answer) -> ObjectInfo:
@@ -168,12 +170,12 @@ class OSSDriver:
     def copy_new(self, source: ObjectRef, key: str, meta: WriteMeta, /) -> ObjectInfo:
         """The source is looked at first, for its size, and pinned as it was seen."""
         self._check_source(source)
-        asking.check(asking.copy(source, key, meta, self._payer), self._limits.max_key_bytes)
+        calls.check(asking.copy(source, key, meta, self._payer), self._limits.max_key_bytes)
         found = self._look.source(source)
         if (source.location.container, source.key) == (self._location.container, key):
             # A copy onto itself changes the metadata, and creates nothing in any case (CopyObject).
             raise Exists(f"{key!r} is the source of its own copy", sole=True)
-        self._check_size(found.size_bytes, self._limits.max_put_bytes, "a copy in one request")
+        check_size(found.size_bytes, self._limits.max_put_bytes, "a copy in one request")
         pinned = ObjectRef(source.location, source.key, source.version_id, found.etag)
         asked, answer = self._look.ask(asking.copy(pinned, key, meta, self._payer))
         return answers.copied(asked, answer, key, meta, found)
@@ -182,10 +184,10 @@ class OSSDriver:
 
     def begin(self, key: str, meta: WriteMeta, /) -> str:
         """A key that is taken is refused here already, and looked at again when the upload is finished."""
-        return answers.begun(*self._look.ask(asking.begin(key, meta, self._payer)))
+        return contents.begun(*self._look.ask(asking.begin(key, meta, self._payer)))
 
     def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:
-        self._check_slot(slot)
+        check_slot(slot, self._limits)
         if body.size_bytes != slot.size_bytes:
             raise wrong_size(body.size_bytes, slot.size_bytes)
         summed = Summed(body)
@@ -195,16 +197,13 @@ class OSSDriver:
     def copy_part(self, key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int, /) -> Part:
         """A source without an etag is looked at for each part, a pinned one once in a while: OSS copies the whole of an
         object whose range it does not like."""
-        self._check_slot(slot)
+        check_slot(slot, self._limits)
         self._check_source(source)
         if slot.size_bytes < 1 or start < 0:
             raise Refused(f"no part of {slot.size_bytes} bytes is copied from byte {start} on", why="request")
         request = asking.copy_part(key, upload_id, slot, source, start)
-        asking.check(request, self._limits.max_key_bytes)
-        size_bytes, etag = self._look.size_of(source)
-        if start + slot.size_bytes > size_bytes:
-            raise Refused(f"{source.key!r} has no {slot.size_bytes} bytes from {start} on", why="request")
-        pinned = ObjectRef(source.location, source.key, source.version_id, etag)
+        calls.check(request, self._limits.max_key_bytes)
+        pinned = self._look.source_of_part(source, start, slot.size_bytes)
         return answers.copied_part(*self._look.ask(asking.copy_part(key, upload_id, slot, pinned, start)), slot)
 
     def finish_new(self, key: str, upload_id: str, parts: Sequence[Part], meta: WriteMeta, /) -> ObjectInfo:
@@ -214,33 +213,15 @@ class OSSDriver:
         return answers.finished(asked, answer, key, meta, parts)
 
     def abort(self, key: str, upload_id: str, /) -> None:
-        self._look.ask(asking.abort(key, upload_id))
+        self._look.ask(calls.abort(key, upload_id))
 
     def scan_uploads(self, prefix: str, /) -> Iterator[Upload]:
         """In the order of keys. Raises `Lost` too if a page does not lead on."""
-        at = ("", "")
-        while True:
-            asked, answer = self._look.ask(asking.list_uploads(prefix, *at))
-            uploads, more = answers.uploads_of(asked, answer)
-            yield from uploads
-            if more is None:
-                return
-            if more == at:
-                raise asked.lost(answer, "the listing does not advance")
-            at = more
+        return listings.uploads(lambda key, upload_id: self._look.ask(calls.list_uploads(prefix, key, upload_id)))
 
     def scan_parts(self, key: str, upload_id: str, /) -> Iterator[Part]:
         """Offsets are added up from part 1 on, and are right where none is missing."""
-        at, offset_bytes = "", 0
-        while True:
-            asked, answer = self._look.ask(asking.list_parts(key, upload_id, at))
-            parts, more = answers.parts_of(asked, answer, offset_bytes)
-            yield from parts
-            if more is None:
-                return
-            if more == at:
-                raise asked.lost(answer, "the listing does not advance")
-            at, offset_bytes = more, offset_bytes + sum(part.slot.size_bytes for part in parts)
+        return listings.parts(lambda at: self._look.ask(calls.list_parts(key, upload_id, at)), answers.part_sum)
 
     # Objects that are there
 
@@ -252,30 +233,10 @@ class OSSDriver:
             return None
 
     def read(self, key: str, start: int, stop: int, etag: str | None, /) -> bytes:
-        if not 0 <= start <= stop:
-            raise Refused(f"no object has bytes {start} to {stop}", why="request")
-        if start == stop:
-            self._look.pinned(key, etag)
-            return b""
-        data = self._look.read(key, start, stop, etag)
-        if data is not None:
-            return data
-        found = self._look.pinned(key, etag)  # a range that begins behind the end may be refused before the pin is seen
-        if found.size_bytes > start:
-            raise Lost(f"{key!r} has {found.size_bytes} bytes, and none were given from {start} on")
-        return b""
+        return bytes_between(self._look, key, start, stop, etag)
 
     def scan(self, prefix: str, delimiter: str, start_after: str, /) -> Iterator[ObjectInfo | Prefix]:
-        at = ""
-        while True:
-            asked, answer = self._look.ask(asking.list_objects(prefix, delimiter, start_after, at))
-            page = answers.objects_of(asked, answer)
-            yield from page.entries
-            if page.more is None:
-                return
-            if page.more in ("", at):
-                raise asked.lost(answer, "the listing does not advance")
-            at = page.more
+        return listings.objects(lambda at: self._look.ask(calls.list_objects(prefix, delimiter, start_after, at)))
 
     def remove(self, key: str, etag: str | None, /) -> None:
         """OSS deletes whatever is there: it is looked at first, and an object that was made between the look and the
@@ -287,7 +248,7 @@ class OSSDriver:
         """For up to seven days (604,800 s). The URL holds a session token, if there is one."""
         if not 0 < expires_s <= _PRESIGNED_S:
             raise Refused(f"a URL is good for up to {_PRESIGNED_S} s, not {expires_s}", why="request")
-        asking.check(asking.head(key), self._limits.max_key_bytes)
+        calls.check(asking.head(key), self._limits.max_key_bytes)
         return self._sender.presign(key, math.ceil(expires_s))
 
     def close(self) -> None:
@@ -301,15 +262,6 @@ class OSSDriver:
         )
         if elsewhere:
             raise Unsupported(f"OSS at {self._location.endpoint} cannot copy from {there.url(source.key)}")
-
-    def _check_slot(self, slot: PartSlot) -> None:
-        if not 1 <= slot.number <= self._limits.max_parts:
-            raise Refused(f"part number {slot.number} is not in 1 to {self._limits.max_parts}", why="request")
-        self._check_size(slot.size_bytes, self._limits.max_part_bytes, "a part")
-
-    def _check_size(self, size_bytes: int, most_bytes: int, what: str) -> None:
-        if size_bytes > most_bytes:
-            raise Refused(f"{size_bytes} bytes in {what}, and {most_bytes} are the most", why="request")
 
 
 def _capabilities(versioning: Versioning, reason: str) -> Capabilities:

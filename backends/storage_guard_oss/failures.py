@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from storage_guard.driver import (
     Absent,
@@ -24,10 +21,9 @@ from storage_guard.driver import (
     Refused,
     Signal,
 )
-from storage_guard_oss import document
+from storage_guard.wire.services.faults import Fault, fault_in, proxy_refused, redirected, told
+from storage_guard.wire.services.times import any_time, clocks_differ, retry_after_s
 from storage_guard_oss.message import CREATES, Answer, Operation, Route
-
-MOST_WAIT_S = 3600.0
 
 # http-status-code-503: the request was turned away at the door. Of ServiceUnavailable the page does not say so.
 _THROTTLED = frozenset(
@@ -73,15 +69,6 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What an error document says; all empty if there is none."""
-
-    code: str = ""
-    message: str = ""
-    fields: dict[str, str] = field(default_factory=dict[str, str])
-
-
 def fault_of(answer: Answer) -> Fault:
     """From the body, or, where an answer to HEAD cannot have one, from the header `x-oss-err`."""
     body = answer.body
@@ -90,13 +77,7 @@ def fault_of(answer: Answer) -> Fault:
             body = b64decode(answer.headers["x-oss-err"])
         except ValueError:
             return Fault()
-    try:
-        fields = document.read(body, "Error").fields()
-    except document.NotUnderstoodError:
-        return Fault()
-    for secret in answer.hidden:
-        fields = {name: value.replace(secret, "***") for name, value in fields.items()}
-    return Fault(fields.get("Code", ""), fields.get("Message", ""), fields)
+    return fault_in(body, answer.hidden)
 
 
 def signal_of(operation: Operation, answer: Answer, route: Route, about: str) -> Signal:
@@ -111,14 +92,14 @@ def signal_of(operation: Operation, answer: Answer, route: Route, about: str) ->
 def _of_a_stranger(answer: Answer, text: str) -> Signal:
     """Every answer of the service carries its request id: this one was given by something on the way."""
     if answer.status == 407:
-        return Refused(f"{text}: the proxy wants credentials", why="access")  # by its meaning nothing was passed on
+        return proxy_refused(text)
     return Lost(f"{text}: this answer did not come from OSS")
 
 
 def _of_code(operation: Operation, answer: Answer, route: Route, fault: Fault, text: str) -> Signal:
     code = fault.code
     if code in _THROTTLED:
-        return Busy(text, retry_after_s=_retry_after_s(answer))
+        return Busy(text, retry_after_s=retry_after_s(answer))
     if code in _ACCESS:
         return Refused(text + _skew(answer, fault), why="access")
     taken = _taken(operation, code, route, text)
@@ -169,54 +150,21 @@ def _of_status(operation: Operation, answer: Answer, fault: Fault, text: str) ->
     if answer.status in (400, 405, 411, 413, 415, 501) and (fault.code or operation == "head"):
         return Refused(text, why="request")
     if answer.status // 100 == 3:
-        where = answer.headers.get("location", "elsewhere").partition("?")[0]
-        return Refused(f"{text}: redirected to {where}, which is not followed: is the endpoint right?", why="request")
+        return redirected(answer, text)
     return Lost(text)
 
 
 def _text(about: str, answer: Answer, fault: Fault) -> str:
-    code = fault.code or f"status {answer.status} without a code"
-    pieces = [f"{about}: {code}"]
-    if fault.message:
-        pieces.append(" ".join(fault.message.split())[:300])
-    if fault.code in _ADVICE:
-        pieces.append(_ADVICE[fault.code])
+    text = told(about, answer, fault, _ADVICE)
     if fault.code == "AccessDenied" and fault.fields.get("Endpoint"):
-        pieces.append(f"the bucket's own endpoint is {fault.fields['Endpoint']}")
-    return ": ".join(pieces)
+        return f"{text}: the bucket's own endpoint is {fault.fields['Endpoint']}"
+    return text
 
 
 def _skew(answer: Answer, fault: Fault) -> str:
     """By how much the clocks differ, where the answer lets us tell."""
     if fault.code != "RequestTimeTooSkewed":
         return ""
-    theirs = _time(fault.fields.get("ServerTime")) or _time(answer.headers.get("date"))
-    ours = _time(fault.fields.get("RequestTime")) or answer.asked_at
-    if theirs is None:
-        return ": the clock of this machine is more than 15 minutes off"
-    behind_s = round((theirs - ours).total_seconds())
-    return f": the clock of this machine is {abs(behind_s)} s {'behind' if behind_s > 0 else 'ahead'}"
-
-
-def _retry_after_s(answer: Answer) -> float:
-    text = answer.headers.get("retry-after", "")
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), MOST_WAIT_S)
-    until = _time(text)
-    if until is None:
-        return 0.0
-    now = _time(answer.headers.get("date")) or answer.asked_at
-    return min(max((until - now).total_seconds(), 0.0), MOST_WAIT_S)
-
-
-def _time(text: str | None) -> datetime | None:
-    """An instant in one of the service's notations."""
-    if not text:
-        return None
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            found = parse(text)
-        except (ValueError, TypeError):
-            continue
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    return None
+    theirs = any_time(fault.fields.get("ServerTime")) or any_time(answer.headers.get("date"))
+    ours = any_time(fault.fields.get("RequestTime")) or answer.asked_at
+    return f": {clocks_differ(theirs, ours)}"

@@ -1,94 +1,22 @@
-"""What goes to the service and what comes back, whoever carries it. Plain values, no I/O."""
+"""What goes to the service and what comes back: what of it is OSS's own. Plain values, no I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from types import MappingProxyType
-from typing import Literal, NamedTuple
+from storage_guard.wire.services import message
+from storage_guard.wire.services.message import Operation, Request, Route, Versioning
 
-Operation = Literal[
-    "put",
-    "begin",
-    "part",
-    "part copy",
-    "finish",
-    "abort",
-    "copy",
-    "head",
-    "read",
-    "tags",
-    "list",
-    "remove",
-    "list uploads",
-    "list parts",
-    "versioning",
-    "bucket info",
-]
-
-Versioning = Literal["never", "enabled", "suspended", "unknown"]
+__all__ = ["CREATES", "Answer", "Operation", "Request", "Route", "Versioning"]
 
 CREATES: frozenset[Operation] = frozenset({"put", "begin", "finish", "copy"})
 """Those that are refused if the key is taken."""
 
-_NONE: Mapping[str, str] = MappingProxyType({})
 
-ANSWER_BYTES = 64 * 1024 * 1024
-"""More than any document of the service: a thousand keys of the longest kind, percent-encoded, are under 10 MiB."""
+class Answer(message.Answer):
+    """An answer of OSS's, or of something on the way to it."""
 
-
-class Request(NamedTuple):
-    """One request. `key` is "" for the bucket itself, `bucket` is None for the driver's own.
-
-    `about` names, for people, what it concerns. `document` is a body that is small and known; bytes of objects travel
-    beside the request. `answer_bytes` bounds the body of an answer that says it went well.
-    """
-
-    operation: Operation
-    method: str
-    key: str = ""
-    params: Mapping[str, str] = _NONE
-    headers: Mapping[str, str] = _NONE
-    document: bytes = b""
-    bucket: str | None = None
-    answer_bytes: int = ANSWER_BYTES
-
-    @property
-    def about(self) -> str:
-        if not self.key:
-            return self.operation
-        return f"{self.operation} of {self.key!r}"
-
-
-class Answer(NamedTuple):
-    """A whole answer; names of headers in lower case. `asked_at` is when it was asked for, by this machine's clock.
-    `hidden` was sent with the request, and must not be repeated to anybody."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    asked_at: datetime
-    hidden: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"Answer({self.status}, {dict(self.headers)!r}, {len(self.body)} bytes)"
+    __slots__ = ()
 
     @property
     def request_id(self) -> str | None:
         """None in an answer that the service itself did not give."""
         return self.headers.get("x-oss-request-id") or None
-
-    @property
-    def ok(self) -> bool:
-        return self.status // 100 == 2
-
-    def hiding(self, secrets: Iterable[str]) -> Answer:
-        return self._replace(hidden=tuple(secrets))
-
-
-@dataclass(frozen=True)
-class Route:
-    """How requests reach the service. `sole`: nothing that we know of on the way may send one twice."""
-
-    sole: bool

@@ -7,16 +7,12 @@ from datetime import UTC, datetime
 
 from storage_guard.driver import Body, ObjectInfo, Reply
 from storage_guard.wire import messages
-from storage_guard.wire.multi import Loop
-from storage_guard.wire.pending import Pending
+from storage_guard.wire.services.carrying import Carrier
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.signing import Unsigned, query_string
-from storage_guard.wire.transport import Transport
 from storage_guard_oss.addressing import Address
 from storage_guard_oss.message import Answer, Request, Route
 from storage_guard_oss.signing import Signing
-
-_SUBMITTED = 64  # connections at most, for as many small puts as a Store has under way
 
 _SECRET = ("authorization", "x-oss-security-token")
 
@@ -43,9 +39,8 @@ class Sender:
         self.settings = settings
         self.own_headers = headers
         self.now = now
-        self._signing = signing
-        self._transport = Transport(settings)
-        self._loop = Loop(settings, connections=_SUBMITTED)
+        self._keys, self._signer = signing
+        self._wire = Carrier(settings, Answer, _SECRET)
         self._route: Route | None = None
 
     @property
@@ -58,7 +53,7 @@ class Sender:
         route = self._route
         if route is None:
             accelerated = "//oss-accelerate" in self.address.endpoint
-            proxy = self._transport.proxy_of(self.address.url(""))
+            proxy = self._wire.proxy_of(self.address.url(""))
             route = Route(sole=not (self.address.style == "domain" or accelerated or proxy))
             self._route = route
         return route
@@ -67,30 +62,25 @@ class Sender:
         """One exchange; without `body` the request's own document goes out. Raises `Lost`, `Busy`, `Refused`, and what
         the body raises."""
         at = self.now()
-        signed = self._signed(request, body, at)
-        return _answer(self._transport.exchange(signed), signed, at)
+        return self._wire.exchange(self._signed(request, body, at), at)
 
     def submit(self, request: Request, body: bytes, reply: Reply, read: Callable[[Answer], ObjectInfo]) -> None:
         """The same, sent on its way; `read` makes of the answer what `reply` is given. Raises `Refused`, and `Busy`
         where credentials cannot be fetched now."""
         at = self.now()
-        signed = self._signed(request, body, at)
-
-        def then(pending: Pending) -> None:
-            reply.give(lambda: read(_answer(pending.result(), signed, at)))
-
-        self._loop.submit(signed, then, reply.goes_out, at_once=False)
+        self._wire.submit(self._signed(request, body, at), at, reply, read)
 
     def flush(self) -> None:
         """What was submitted goes out now."""
-        self._loop.flush()
+        self._wire.flush()
 
     def _signed(self, request: Request, body: Body | bytes | None, at: datetime) -> messages.Request:
         about = request.about
         bucket = request.bucket or self.address.bucket
         url = self.address.url(request.key, bucket)
         headers = {**request.headers, **self.own_headers}
-        fields = self._signing.sign(Unsigned(request.method, bucket, request.key, request.params, headers), about, at)
+        unsigned = Unsigned(request.method, bucket, request.key, request.params, headers)
+        fields = self._keys.sign(self._signer, unsigned, about, at)
         if request.params:
             url = f"{url}?{query_string(request.params)}"
         document = request.document if body is None else body
@@ -98,16 +88,9 @@ class Sender:
 
     def presign(self, key: str, expires_s: int) -> str:
         """A URL that reads. Raises `Refused`, and `Busy` where credentials cannot be fetched now."""
-        query = self._signing.presign(Unsigned("GET", self.address.bucket, key), "a URL", self.now(), expires_s)
+        unsigned = Unsigned("GET", self.address.bucket, key)
+        query = self._keys.presign(self._signer, unsigned, "a URL", self.now(), expires_s)
         return f"{self.address.url(key)}?{query}"
 
     def close(self) -> None:
-        self._transport.close()
-        loop, self._loop = self._loop, Loop(self.settings, connections=_SUBMITTED)
-        loop.close()
-
-
-def _answer(found: messages.Answer, signed: messages.Request, at: datetime) -> Answer:
-    answer = Answer(found.status, found.headers, found.body, at)
-    # An answer might repeat them.
-    return answer if answer.ok else answer.hiding(signed.headers[name] for name in _SECRET if name in signed.headers)
+        self._wire.close()

@@ -21,6 +21,7 @@ from storage_guard.driver import (
     Refused,
     WriteMeta,
 )
+from storage_guard.wire.services import contents, listings
 from storage_guard_oss import answers
 from storage_guard_oss.answers import Asked
 from storage_guard_oss.message import Answer, Operation, Route
@@ -148,9 +149,9 @@ def test_a_finish_whose_answer_cannot_be_understood_is_lost(body: bytes) -> None
 def test_a_begin_without_an_upload_id_is_lost() -> None:
     for body in (b"", b"<InitiateMultipartUploadResult/>", b"<html/>"):
         with pytest.raises(Lost):
-            answers.begun(asked("begin"), answer(body=body))
+            contents.begun(asked("begin"), answer(body=body))
     body = b"<InitiateMultipartUploadResult><UploadId>U1</UploadId></InitiateMultipartUploadResult>"
-    assert answers.begun(asked("begin"), answer(body=body)) == "U1"
+    assert contents.begun(asked("begin"), answer(body=body)) == "U1"
 
 
 def test_a_copy_is_compared_with_its_source() -> None:
@@ -182,7 +183,7 @@ def test_a_copied_part_was_compared_by_nobody() -> None:
 )
 def test_a_read_brings_what_was_asked_for(told: str, start: int, stop: int, data: bytes, status: int) -> None:
     found = answer(status, data, content_range=told, content_length=str(len(data)))
-    assert answers.bytes_of(asked("read"), found, start, stop) == data
+    assert contents.bytes_of(asked("read"), found, start, stop) == data
 
 
 @pytest.mark.parametrize(
@@ -201,12 +202,12 @@ def test_a_read_brings_what_was_asked_for(told: str, start: int, stop: int, data
 def test_a_read_that_brings_anything_else_is_lost(told: str, start: int, stop: int, data: bytes, status: int) -> None:
     found = answer(status, data, content_range=told, content_length=str(len(data)))
     with pytest.raises(Lost):
-        answers.bytes_of(asked("read"), found, start, stop)
+        contents.bytes_of(asked("read"), found, start, stop)
 
 
 def test_a_whole_object_that_is_cut_is_lost() -> None:
     with pytest.raises(Lost):
-        answers.bytes_of(asked("read"), answer(200, b"abc", content_length="9"), 0, 20)
+        contents.bytes_of(asked("read"), answer(200, b"abc", content_length="9"), 0, 20)
 
 
 def test_a_listing_is_merged_in_the_order_of_bytes_and_decoded() -> None:
@@ -217,7 +218,7 @@ def test_a_listing_is_merged_in_the_order_of_bytes_and_decoded() -> None:
         b"</Contents><CommonPrefixes><Prefix>a%2F</Prefix></CommonPrefixes>"
         b"<CommonPrefixes><Prefix>c%2F</Prefix></CommonPrefixes></ListBucketResult>"
     )
-    page = answers.objects_of(asked("list"), answer(body=body))
+    page = listings.objects_of(asked("list"), answer(body=body))
     assert page.more == "T"
     assert page.entries == [Prefix("a/"), ObjectInfo("b +", 3, "E", NOW), Prefix("c/")]
 
@@ -229,7 +230,7 @@ LISTED = (
 
 
 def test_a_listing_as_below_is_a_listing() -> None:
-    found = answers.objects_of(asked("list"), answer(body=LISTED % (b"1", b"2026-11-22T12:00:00.000Z")))
+    found = listings.objects_of(asked("list"), answer(body=LISTED % (b"1", b"2026-11-22T12:00:00.000Z")))
     assert [entry.key for entry in found.entries] == ["k"]
 
 
@@ -247,7 +248,7 @@ def test_a_listing_as_below_is_a_listing() -> None:
 )
 def test_a_listing_that_cannot_be_understood_is_lost(body: bytes) -> None:
     with pytest.raises(Lost):
-        answers.objects_of(asked("list"), answer(body=body))
+        listings.objects_of(asked("list"), answer(body=body))
 
 
 def test_listed_parts_follow_each_other() -> None:
@@ -257,7 +258,7 @@ def test_listed_parts_follow_each_other() -> None:
         b"<LastModified>2026-11-22T12:00:00.000Z</LastModified></Part>"
         b'<Part><PartNumber>2</PartNumber><ETag>"B"</ETag><Size>5</Size></Part></ListPartsResult>'
     )
-    parts, more = answers.parts_of(asked("list parts"), answer(body=body), 10)
+    parts, more = listings.parts_of(asked("list parts"), answer(body=body), 10, answers.part_sum)
     assert parts == [Part(PartSlot(1, 10, 4), "A", as_checksum(7)), Part(PartSlot(2, 14, 5), "B")]
     assert [part.modified for part in parts] == [NOW, None]
     assert more == "2"

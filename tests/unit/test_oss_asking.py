@@ -24,8 +24,10 @@ from storage_guard.driver import (
     WriteMeta,
 )
 from storage_guard.testing import BytesBody, FailingBody
+from storage_guard.wire.services import calls
+from storage_guard.wire.services.bodies import HELD_BYTES
 from storage_guard_oss import asking
-from storage_guard_oss.bodies import HELD_BYTES, Summed, digest
+from storage_guard_oss.bodies import Summed, digest
 from storage_guard_oss.message import Request
 from storage_guard_oss.options import headers_of, options_of
 
@@ -63,7 +65,7 @@ def test_every_create_carries_the_condition_and_the_write_id() -> None:
 
 def test_nothing_else_carries_the_condition() -> None:
     part = asking.copy_part("k", "U", PartSlot(2, 10, 5), SOURCE, 100)
-    for request in (part, asking.part("k", "U", 1), asking.abort("k", "U"), asking.remove("k"), asking.head("k")):
+    for request in (part, asking.part("k", "U", 1), calls.abort("k", "U"), asking.remove("k"), asking.head("k")):
         assert "x-oss-forbid-overwrite" not in request.headers
 
 
@@ -148,23 +150,23 @@ def test_the_write_id_is_not_the_callers(name: str) -> None:
 @pytest.mark.parametrize("key", ["k" * 1024, "\u00e9" * 512, ".", "..", "lone\ud800"])
 def test_a_key_that_cannot_be_sent_is_refused(key: str) -> None:
     with pytest.raises(Refused) as refused:
-        asking.check(asking.head(key), 1023)
+        calls.check(asking.head(key), 1023)
     assert refused.value.why == "key"
-    asking.check(asking.head("\u00e9" * 511 + "k"), 1023)
+    calls.check(asking.head("\u00e9" * 511 + "k"), 1023)
 
 
 @pytest.mark.parametrize("value", ["two\nlines", "\u00fc", " blank", "blank ", "tab\t", "\x00"])
 def test_a_header_that_cannot_be_sent_is_refused(value: str) -> None:
     for options in (ObjectOptions(content_disposition=value), ObjectOptions(metadata={"name": value})):
         with pytest.raises(Refused) as refused:
-            asking.check(asking.begin("k", WriteMeta("w", options), None), 1023)
+            calls.check(asking.begin("k", WriteMeta("w", options), None), 1023)
         assert refused.value.why == "request"
 
 
 def test_a_listing_asks_only_for_what_is_given() -> None:
-    assert asking.list_objects("", "", "", "").params == {"list-type": "2", "encoding-type": "url", "max-keys": "1000"}
-    assert asking.list_uploads("p", "k", "u").params["upload-id-marker"] == "u"
-    assert "part-number-marker" not in asking.list_parts("k", "U", "").params
+    assert calls.list_objects("", "", "", "").params == {"list-type": "2", "encoding-type": "url", "max-keys": "1000"}
+    assert calls.list_uploads("p", "k", "u").params["upload-id-marker"] == "u"
+    assert "part-number-marker" not in calls.list_parts("k", "U", "").params
 
 
 # Bodies on their way
@@ -224,7 +226,7 @@ def test_only_a_small_body_is_held() -> None:
 
 
 def test_no_request_has_two_meanings() -> None:
-    requests: list[Any] = [*_requests(META).values(), asking.part("k", "U", 1), asking.abort("k", "U")]
-    requests += [asking.head("k"), asking.read("k", 0, 1, None), asking.remove("k"), asking.tags("k")]
+    requests: list[Any] = [*_requests(META).values(), asking.part("k", "U", 1), calls.abort("k", "U")]
+    requests += [asking.head("k"), asking.read("k", 0, 1, None), asking.remove("k"), calls.tags("k")]
     asked = [(each.method, tuple(each.params), "x-oss-copy-source" in each.headers) for each in requests]
     assert not [pair for pair in itertools.combinations(asked, 2) if pair[0] == pair[1]]

@@ -20,7 +20,8 @@ from storage_guard.driver import (
     Refused,
     Signal,
 )
-from storage_guard_oss.failures import MOST_WAIT_S, signal_of
+from storage_guard.wire.services.times import MOST_WAIT_S
+from storage_guard_oss.failures import signal_of
 from storage_guard_oss.message import Answer, Operation, Route
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
