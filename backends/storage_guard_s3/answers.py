@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 
 from storage_guard.driver import (
     Checksum,
@@ -17,19 +13,17 @@ from storage_guard.driver import (
     ObjectInfo,
     Part,
     PartSlot,
-    Prefix,
-    Upload,
     Verifier,
     WriteMeta,
 )
+from storage_guard.wire.services.contents import measured
+from storage_guard.wire.services.times import http_time
 from storage_guard_s3 import document
 from storage_guard_s3.document import NotUnderstoodError
 from storage_guard_s3.failures import signal_of
 from storage_guard_s3.message import Answer, Operation, Route, Versioning
 from storage_guard_s3.options import WRITE_ID_HEADER, options_of
 from storage_guard_s3.sums import CRC_HEADER, Digest, decoded
-
-_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 
 _EXPECTED: Mapping[Operation, tuple[int, ...]] = {
     "abort": (204, 200),
@@ -166,7 +160,7 @@ def _published(
         key=key,
         size_bytes=size_bytes,
         etag=etag,
-        modified=_time(answer.headers.get("date")) or answer.asked_at,
+        modified=http_time(answer.headers.get("date")) or answer.asked_at,
         version_id=version_of(answer),
         write_id=meta.write_id,
         checksum=checksum,
@@ -179,13 +173,6 @@ def version_of(answer: Answer) -> str | None:
     """None also for "null", which is the version of an object that has none."""
     version_id = answer.headers.get("x-amz-version-id")
     return None if version_id == "null" else version_id
-
-
-def begun(asked: Asked, answer: Answer) -> str:
-    upload_id = asked.root(answer, "InitiateMultipartUploadResult").get("UploadId")
-    if not upload_id:
-        raise asked.lost(answer, "the answer names no upload")
-    return upload_id
 
 
 def sent(asked: Asked, answer: Answer, slot: PartSlot, found: Digest) -> Part:
@@ -208,12 +195,10 @@ def copied_part(asked: Asked, answer: Answer, slot: PartSlot) -> Part:
 def described(asked: Asked, answer: Answer, key: str, tags: Mapping[str, str]) -> ObjectInfo:
     """The object that a HEAD shows."""
     headers = answer.headers
-    length, modified = headers.get("content-length", ""), _time(headers.get("last-modified"))
-    if not (length.isascii() and length.isdigit()) or modified is None:
-        raise asked.lost(answer, "the answer does not say how large the object is, or how old")
+    size_bytes, modified = measured(asked, answer)
     return ObjectInfo(
         key=key,
-        size_bytes=int(length),
+        size_bytes=size_bytes,
         etag=asked.etag(answer),
         modified=modified,
         version_id=version_of(answer),
@@ -227,40 +212,6 @@ def has_tags(answer: Answer) -> bool:
     return answer.headers.get("x-amz-tagging-count", "0") != "0"
 
 
-def tags_of(asked: Asked, answer: Answer) -> dict[str, str]:
-    root = asked.root(answer, "Tagging")
-    return {
-        tag.raw("Key", quoted=False): tag.raw("Value", quoted=False)
-        for each in root.all("TagSet")
-        for tag in each.all("Tag")
-    }
-
-
-def bytes_of(asked: Asked, answer: Answer, start: int, stop: int) -> bytes:
-    """What a ranged GET brought, if it is what was asked for."""
-    data = answer.body
-    if answer.status == 206:
-        found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
-        if found is None:
-            raise asked.lost(answer, "a part of an object, and the answer does not say which")
-        first, last, whole = (int(each) for each in found.groups())
-        if (first, last) != (start, min(stop, whole) - 1):
-            raise asked.lost(answer, f"bytes {first} to {last} of {whole} came, not {start} to {stop - 1}")
-        wanted_bytes = last - first + 1
-    elif start == 0:
-        wanted_bytes = _length(answer)  # the whole object, which is right if it is no more than was asked for
-    else:
-        raise asked.lost(answer, "the range was ignored")
-    if len(data) != wanted_bytes or len(data) > stop - start:
-        raise asked.lost(answer, f"{len(data)} bytes came, and {min(wanted_bytes, stop - start)} were to come")
-    return data
-
-
-def _length(answer: Answer) -> int:
-    text = answer.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() else -1
-
-
 def versioning_of(answer: Answer) -> Versioning:
     """Unknown if the answer cannot be understood: nothing depends on it."""
     try:
@@ -271,90 +222,10 @@ def versioning_of(answer: Answer) -> Versioning:
     return known.get(text, "unknown")
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page of a listing. `more`: how to ask for the next one; None at the end."""
-
-    entries: list[ObjectInfo | Prefix]
-    more: str | None
-
-
-def objects_of(asked: Asked, answer: Answer) -> Page:
-    """In the order of UTF-8 bytes: objects and prefixes are listed apart, each in order."""
-    root = asked.root(answer, "ListBucketResult")
-    try:
-        quoted = root.get("EncodingType") == "url"
-        entries: list[ObjectInfo | Prefix] = [
-            ObjectInfo(
-                key=each.raw("Key", quoted=quoted),
-                size_bytes=int(each.need("Size")),
-                etag=document.unquoted(each.need("ETag")),
-                modified=_instant(each.need("LastModified")),
-            )
-            for each in root.all("Contents")
-        ]
-        entries += [Prefix(each.raw("Prefix", quoted=quoted)) for each in root.all("CommonPrefixes")]
-        more = root.need("NextContinuationToken") if root.flag("IsTruncated") else None
-    except ValueError as exc:
-        raise asked.lost(answer, f"the listing cannot be understood: {exc}") from exc
-    return Page(sorted(entries, key=lambda entry: entry.key.encode()), more)
-
-
-def uploads_of(asked: Asked, answer: Answer) -> tuple[list[Upload], tuple[str, str] | None]:
-    """The open uploads of a page, and the two markers of the next one."""
-    root = asked.root(answer, "ListMultipartUploadsResult")
-    try:
-        quoted = root.get("EncodingType") == "url"
-        uploads = [
-            Upload(each.raw("Key", quoted=quoted), each.need("UploadId"), _instant(each.need("Initiated")))
-            for each in root.all("Upload")
-        ]
-        more = None
-        if root.flag("IsTruncated"):
-            more = root.raw("NextKeyMarker", quoted=quoted), root.need("NextUploadIdMarker")
-    except ValueError as exc:
-        raise asked.lost(answer, f"the listing cannot be understood: {exc}") from exc
-    return uploads, more
-
-
-def parts_of(asked: Asked, answer: Answer, offset_bytes: int) -> tuple[list[Part], str | None]:
-    """The parts of a page, whose first begins at `offset_bytes` if none is missing before it."""
-    root = asked.root(answer, "ListPartsResult")
-    try:
-        parts = list(_parts(root, offset_bytes))
-        more = root.need("NextPartNumberMarker") if root.flag("IsTruncated") else None
-    except ValueError as exc:
-        raise asked.lost(answer, f"the listing cannot be understood: {exc}") from exc
-    return parts, more
-
-
-def _parts(root: document.Element, offset_bytes: int) -> Iterator[Part]:
-    for each in root.all("Part"):
-        size_bytes = int(each.need("Size"))
-        crc, modified = each.get("ChecksumCRC64NVME"), each.get("LastModified")
-        yield Part(
-            PartSlot(int(each.need("PartNumber")), offset_bytes, size_bytes),
-            document.unquoted(each.need("ETag")),
-            decoded(crc) if crc else None,
-            _instant(modified) if modified else None,
-        )
-        offset_bytes += size_bytes
-
-
-def _instant(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-@lru_cache(maxsize=64)  # of many answers within one second
-def _time(text: str | None) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(text) if text else None
-    except (ValueError, TypeError):
-        return None
-    if found is None:
-        return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+def part_sum(listed: document.Element) -> Checksum | None:
+    """That of a part in a listing. Raises ValueError for what is none."""
+    crc = listed.get("ChecksumCRC64NVME")
+    return decoded(crc) if crc else None
 
 
 def _sums(asked: Asked, ours: Checksum, theirs: Checksum) -> str:

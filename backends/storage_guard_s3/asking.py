@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from storage_guard.driver import Checksum, ObjectRef, Part, PartSlot, Refused, WriteMeta
+from storage_guard.driver import Checksum, ObjectRef, Part, PartSlot, WriteMeta
+from storage_guard.wire.services import calls
+from storage_guard.wire.services.calls import SLACK_BYTES
 from storage_guard_s3 import document
 from storage_guard_s3.message import Request
 from storage_guard_s3.options import Standing, check_options, headers_of
@@ -14,11 +15,6 @@ from storage_guard_s3.sums import CRC_HEADER, Sums, encoded
 
 GUARD: Mapping[str, str] = {"If-None-Match": "*"}
 """The condition. Not on begin, which knows none (CreateMultipartUpload), and not on parts."""
-
-PAGE = "1000"
-SLACK_BYTES = 64 * 1024  # more than an error document, which a read may be answered with
-
-_SENDABLE = re.compile(r"[\x20-\x7e]*")
 
 
 def put(key: str, meta: WriteMeta, standing: Standing) -> Request:
@@ -56,10 +52,6 @@ def finish(
         headers["x-amz-checksum-type"] = "FULL_OBJECT"
         headers["x-amz-mp-object-size"] = str(sum(each.slot.size_bytes for each in parts))
     return Request("finish", "POST", key, {"uploadId": upload_id}, headers, document.part_list(parts))
-
-
-def abort(key: str, upload_id: str) -> Request:
-    return Request("abort", "DELETE", key, {"uploadId": upload_id})
 
 
 def copy(source: ObjectRef, key: str, meta: WriteMeta, standing: Standing) -> Request:
@@ -108,52 +100,14 @@ def read(
     return Request("read", "GET", key, params, headers, bucket=bucket, answer_bytes=stop - start + SLACK_BYTES)
 
 
-def tags(key: str, bucket: str | None = None, version_id: str | None = None) -> Request:
-    params = {"tagging": ""} if version_id is None else {"tagging": "", "versionId": version_id}
-    return Request("tags", "GET", key, params, bucket=bucket)
-
-
 def remove(key: str, etag: str | None) -> Request:
     """With an etag the service looks before it removes (conditional-deletes.html), if it knows how."""
     return Request("remove", "DELETE", key, headers={} if etag is None else {"If-Match": document.quoted(etag)})
 
 
-def list_objects(prefix: str, delimiter: str, start_after: str, token: str) -> Request:
-    params = {"list-type": "2", "encoding-type": "url", "max-keys": PAGE}
-    named = {"prefix": prefix, "delimiter": delimiter, "start-after": start_after, "continuation-token": token}
-    return Request("list", "GET", params=params | {name: value for name, value in named.items() if value})
-
-
-def list_uploads(prefix: str, key_marker: str, upload_id_marker: str) -> Request:
-    params = {"uploads": "", "encoding-type": "url", "max-uploads": PAGE}
-    named = {"prefix": prefix, "key-marker": key_marker, "upload-id-marker": upload_id_marker}
-    return Request("list uploads", "GET", params=params | {name: value for name, value in named.items() if value})
-
-
 def list_parts(key: str, upload_id: str, marker: str, standing: Standing) -> Request:
     """A customer's key goes along, without which the sums of parts are not shown (ListParts)."""
-    params = {"uploadId": upload_id, "max-parts": PAGE} | ({"part-number-marker": marker} if marker else {})
-    return Request("list parts", "GET", key, params, standing.key_headers())
-
-
-VERSIONING = Request("versioning", "GET", params={"versioning": ""})
-
-
-def check(request: Request, max_key_bytes: int) -> None:
-    """Raises `Refused` for what cannot be sent as it is. Nothing of it may be changed on the way: a key "." or ".."
-    would be taken out of the path by whatever tidies URLs, and the request would concern the bucket."""
-    if request.key:
-        try:
-            size_bytes = len(request.key.encode())
-        except UnicodeEncodeError:
-            raise Refused(f"the key {request.key!r} is not UTF-8", why="key") from None
-        if size_bytes > max_key_bytes:
-            raise Refused(f"the key has {size_bytes} bytes, and {max_key_bytes} are the most", why="key")
-        if request.key in (".", ".."):
-            raise Refused(f"{request.key!r} cannot be sent as a key", why="key")
-    for name, value in request.headers.items():
-        if not _SENDABLE.fullmatch(value) or value != value.strip():
-            raise Refused(f"{name} must be printable ASCII without outer spaces, got {value!r}", why="request")
+    return calls.list_parts(key, upload_id, marker).also(standing.key_headers())
 
 
 def _copied(source: ObjectRef, standing: Standing) -> dict[str, str]:

@@ -33,6 +33,9 @@ from storage_guard.driver import (
     check_part_list,
     outcome_of,
 )
+from storage_guard.wire.services import calls, contents, listings
+from storage_guard.wire.services.calls import check_size, check_slot, wrong_size
+from storage_guard.wire.services.sources import bytes_between
 from storage_guard_s3 import answers, asking
 from storage_guard_s3.adopting import adopted
 from storage_guard_s3.answers import Asked
@@ -43,7 +46,7 @@ from storage_guard_s3.looking import Looker
 from storage_guard_s3.message import Answer, Request
 from storage_guard_s3.opening import Place
 from storage_guard_s3.options import Standing
-from storage_guard_s3.sums import Digest, Held, wrong_size
+from storage_guard_s3.sums import Digest, Held
 from storage_guard_s3.trailing import Trailing, refuses_framing
 
 if TYPE_CHECKING:
@@ -157,10 +160,10 @@ class S3Driver:
     # Creating
 
     def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
-        self._check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
+        check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
         self._check_guarded(key)
         request = asking.put(key, meta, self._standing)
-        asking.check(request, self._limits.max_key_bytes)  # before the body is read
+        calls.check(request, self._limits.max_key_bytes)  # before the body is read
         asked, answer, found = self._sent(request, body)
         self._known.saw(answer.headers)
         return answers.put(asked, answer, key, meta, size_bytes=body.size_bytes, found=found)
@@ -172,10 +175,10 @@ class S3Driver:
             if reply.goes_out():
                 reply.give(outcome_of(lambda: self.put_new(key, body, meta)))
             return
-        self._check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
+        check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
         self._check_guarded(key)
         request = asking.put(key, meta, self._standing)
-        asking.check(request, self._limits.max_key_bytes)
+        calls.check(request, self._limits.max_key_bytes)
         found, sums = self._known.digest(body)
 
         def read(asked: Asked, answer: Answer) -> ObjectInfo:
@@ -191,11 +194,11 @@ class S3Driver:
         """The source is looked at first, for its size, and pinned as it was seen."""
         self._check_guarded(key)
         self._check_source(source)
-        asking.check(asking.copy(source, key, meta, self._standing), self._limits.max_key_bytes)
+        calls.check(asking.copy(source, key, meta, self._standing), self._limits.max_key_bytes)
         found = self._look.source(source)
         if (source.location.container, source.key) == (self._location.container, key):
             raise Exists(f"{key!r} is the source of its own copy", sole=True)
-        self._check_size(found.size_bytes, self._limits.max_put_bytes, "a copy in one request")
+        check_size(found.size_bytes, self._limits.max_put_bytes, "a copy in one request")
         pinned = ObjectRef(source.location, source.key, source.version_id, found.etag)
         asked, answer = self._look.exchange(asking.copy(pinned, key, meta, self._standing))
         try:
@@ -234,17 +237,17 @@ class S3Driver:
             if not self._known.yields(objection_of(answer), sums, hashed=True):
                 break
         asked.check(answer)
-        upload_id = answers.begun(asked, answer)
+        upload_id = contents.begun(asked, answer)
         if sums == "crc64nvme":
             self._known.saw(answer.headers, "x-amz-checksum-algorithm")
         return upload_id
 
     def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:
-        self._check_slot(slot)
+        check_slot(slot, self._limits)
         if body.size_bytes != slot.size_bytes:
             raise wrong_size(body.size_bytes, slot.size_bytes)
         request = asking.part(key, upload_id, slot.number, self._standing)
-        asking.check(request, self._limits.max_key_bytes)
+        calls.check(request, self._limits.max_key_bytes)
         if body.size_bytes and self._known.trails:
             part = self._trailed(request, slot, body)
             if part is not None:
@@ -267,16 +270,13 @@ class S3Driver:
 
     def copy_part(self, key: str, upload_id: str, slot: PartSlot, source: ObjectRef, start: int, /) -> Part:
         """A source without an etag is looked at for each part, a pinned one once in a while."""
-        self._check_slot(slot)
+        check_slot(slot, self._limits)
         self._check_source(source)
         if slot.size_bytes < 1 or start < 0:
             raise Refused(f"no part of {slot.size_bytes} bytes is copied from byte {start} on", why="request")
         request = asking.copy_part(key, upload_id, slot, source, start=start, standing=self._standing)
-        asking.check(request, self._limits.max_key_bytes)
-        size_bytes, etag = self._look.size_of(source)
-        if start + slot.size_bytes > size_bytes:
-            raise Refused(f"{source.key!r} has no {slot.size_bytes} bytes from {start} on", why="request")
-        pinned = ObjectRef(source.location, source.key, source.version_id, etag)
+        calls.check(request, self._limits.max_key_bytes)
+        pinned = self._look.source_of_part(source, start, slot.size_bytes)
         request = asking.copy_part(key, upload_id, slot, pinned, start=start, standing=self._standing)
         with self._lock:
             self._copied[upload_id] = None
@@ -298,33 +298,17 @@ class S3Driver:
         return answers.finished(asked, answer, key, meta, parts=parts, ours=whole, copied=copied)
 
     def abort(self, key: str, upload_id: str, /) -> None:
-        self._look.ask(asking.abort(key, upload_id))
+        self._look.ask(calls.abort(key, upload_id))
 
     def scan_uploads(self, prefix: str, /) -> Iterator[Upload]:
         """In the order of keys. Raises `Lost` too if a page does not lead on."""
-        at = ("", "")
-        while True:
-            asked, answer = self._look.ask(asking.list_uploads(prefix, *at))
-            uploads, more = answers.uploads_of(asked, answer)
-            yield from uploads
-            if more is None:
-                return
-            if more == at:
-                raise asked.lost(answer, "the listing does not advance")
-            at = more
+        return listings.uploads(lambda key, upload_id: self._look.ask(calls.list_uploads(prefix, key, upload_id)))
 
     def scan_parts(self, key: str, upload_id: str, /) -> Iterator[Part]:
         """Offsets are added up from part 1 on, and are right where none is missing."""
-        at, offset_bytes = "", 0
-        while True:
-            asked, answer = self._look.ask(asking.list_parts(key, upload_id, at, self._standing))
-            parts, more = answers.parts_of(asked, answer, offset_bytes)
-            yield from parts
-            if more is None:
-                return
-            if more == at:
-                raise asked.lost(answer, "the listing does not advance")
-            at, offset_bytes = more, offset_bytes + sum(part.slot.size_bytes for part in parts)
+        return listings.parts(
+            lambda at: self._look.ask(asking.list_parts(key, upload_id, at, self._standing)), answers.part_sum
+        )
 
     # Objects that are there
 
@@ -336,30 +320,10 @@ class S3Driver:
             return None
 
     def read(self, key: str, start: int, stop: int, etag: str | None, /) -> bytes:
-        if not 0 <= start <= stop:
-            raise Refused(f"no object has bytes {start} to {stop}", why="request")
-        if start == stop:
-            self._look.pinned(key, etag)
-            return b""
-        data = self._look.read(key, start, stop, etag)
-        if data is not None:
-            return data
-        found = self._look.pinned(key, etag)  # a range that begins behind the end may be refused before the pin is seen
-        if found.size_bytes > start:
-            raise Lost(f"{key!r} has {found.size_bytes} bytes, and none were given from {start} on")
-        return b""
+        return bytes_between(self._look, key, start, stop, etag)
 
     def scan(self, prefix: str, delimiter: str, start_after: str, /) -> Iterator[ObjectInfo | Prefix]:
-        at = ""
-        while True:
-            asked, answer = self._look.ask(asking.list_objects(prefix, delimiter, start_after, at))
-            page = answers.objects_of(asked, answer)
-            yield from page.entries
-            if page.more is None:
-                return
-            if page.more in ("", at):
-                raise asked.lost(answer, "the listing does not advance")
-            at = page.more
+        return listings.objects(lambda at: self._look.ask(calls.list_objects(prefix, delimiter, start_after, at)))
 
     def remove(self, key: str, etag: str | None, /) -> None:
         """AWS compares the etag itself. Elsewhere the object is looked at first, and one that was made between the look
@@ -373,7 +337,7 @@ class S3Driver:
         session token, if there is one."""
         if not 0 < expires_s <= _PRESIGNED_S:
             raise Refused(f"a URL is good for up to {_PRESIGNED_S} s, not {expires_s}", why="request")
-        asking.check(asking.abort(key, ""), self._limits.max_key_bytes)
+        calls.check(calls.abort(key, ""), self._limits.max_key_bytes)
         return self._sender.presign(key, math.ceil(expires_s))
 
     def close(self) -> None:
@@ -402,15 +366,6 @@ class S3Driver:
         there = source.location
         if not self._location.same_service(there):
             raise Unsupported(f"S3 at {self._location.endpoint} cannot copy from {there.url(source.key)}")
-
-    def _check_slot(self, slot: PartSlot) -> None:
-        if not 1 <= slot.number <= self._limits.max_parts:
-            raise Refused(f"part number {slot.number} is not in 1 to {self._limits.max_parts}", why="request")
-        self._check_size(slot.size_bytes, self._limits.max_part_bytes, "a part")
-
-    def _check_size(self, size_bytes: int, most_bytes: int, what: str) -> None:
-        if size_bytes > most_bytes:
-            raise Refused(f"{size_bytes} bytes in {what}, and {most_bytes} are the most", why="request")
 
 
 def _reopen(cls: type[S3Driver], place: Place, options: dict[str, Any], /) -> S3Driver:

@@ -8,10 +8,6 @@ services of S3's kind where they are named.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from storage_guard.driver import (
@@ -27,10 +23,9 @@ from storage_guard.driver import (
     Signal,
     Unguarded,
 )
-from storage_guard_s3 import document
+from storage_guard.wire.services.faults import Fault, fault_in, proxy_refused, redirected, told
+from storage_guard.wire.services.times import any_time, clocks_differ, retry_after_s
 from storage_guard_s3.message import GUARDED, Answer, Operation, Route
-
-MOST_WAIT_S = 3600.0
 
 # Turned away at the door; of ServiceUnavailable nobody says so. The last two are MinIO's.
 _THROTTLED = frozenset(
@@ -91,30 +86,14 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What an error document says; all empty if there is none."""
-
-    code: str = ""
-    message: str = ""
-    fields: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    def names(self, *words: str) -> bool:
-        """Whether it speaks of a header or a thing by one of these words."""
-        said = " ".join(
-            (self.message, *(self.fields.get(each, "") for each in ("Header", "ArgumentName", "Condition")))
-        )
-        return any(word in said.lower() for word in words)
-
-
 def fault_of(answer: Answer) -> Fault:
-    try:
-        fields = document.read(answer.body, "Error").fields()
-    except document.NotUnderstoodError:
-        return Fault()
-    for secret in answer.hidden:
-        fields = {name: value.replace(secret, "***") for name, value in fields.items()}
-    return Fault(fields.get("Code", ""), fields.get("Message", ""), fields)
+    return fault_in(answer.body, answer.hidden)
+
+
+def _names(fault: Fault, *words: str) -> bool:
+    """Whether it speaks of a header or a thing by one of these words."""
+    said = " ".join((fault.message, *(fault.fields.get(each, "") for each in ("Header", "ArgumentName", "Condition"))))
+    return any(word in said.lower() for word in words)
 
 
 def is_from_service(answer: Answer) -> bool:
@@ -131,9 +110,9 @@ def objection_of(answer: Answer) -> Literal["checksum", "payload"] | None:
     if fault.code in ("XAmzContentSHA256Mismatch", "MissingContentSHA256", "ContentSHA256Mismatch"):
         return "payload"
     if fault.code in ("NotImplemented", "InvalidRequest", "InvalidArgument", "InvalidChecksum", "XNotImplemented"):
-        if fault.names("checksum"):
+        if _names(fault, "checksum"):
             return "checksum"
-        if fault.names("content-sha256", "unsigned-payload"):
+        if _names(fault, "content-sha256", "unsigned-payload"):
             return "payload"
     return None
 
@@ -141,7 +120,7 @@ def objection_of(answer: Answer) -> Literal["checksum", "payload"] | None:
 def signal_of(operation: Operation, answer: Answer, route: Route, about: str) -> Signal:
     """The one signal that a refusal means. `about` says for people what was asked."""
     fault = fault_of(answer)
-    text = _text(about, answer, fault)
+    text = told(about, answer, fault, _ADVICE)
     if answer.request_id is not None or fault.code:
         signal = _of_code(operation, answer, route, fault, text)
     else:
@@ -152,14 +131,14 @@ def signal_of(operation: Operation, answer: Answer, route: Route, about: str) ->
 
 def _of_a_stranger(answer: Answer, text: str) -> Signal:
     if answer.status == 407:
-        return Refused(f"{text}: the proxy wants credentials", why="access")  # by its meaning nothing was passed on
+        return proxy_refused(text)
     return Lost(f"{text}: this answer says nothing that a service of S3's kind would")
 
 
 def _of_code(operation: Operation, answer: Answer, route: Route, fault: Fault, text: str) -> Signal:
     code = fault.code
     if code in _THROTTLED:
-        return Busy(text, retry_after_s=_retry_after_s(answer))
+        return Busy(text, retry_after_s=retry_after_s(answer))
     if code in _ELSEWHERE or (not code and region_of(answer, fault) and answer.status in (301, 307, 400)):
         return Refused(text + _where(answer, fault), why="request")
     if code in _ACCESS:
@@ -191,7 +170,7 @@ def _conditional(operation: Operation, route: Route, fault: Fault, text: str) ->
             return Exists(text, sole=route.sole)
         if operation == "copy":
             # The key is taken, or the source is not what was pinned: the element tells, where there is one.
-            return Changed(text) if fault.names("copy-source", "copysource") else Exists(text, sole=route.sole)
+            return Changed(text) if _names(fault, "copy-source", "copysource") else Exists(text, sole=route.sole)
         return Changed(text) if operation in _PINNED else None
     if code == "ConditionalRequestConflict" and operation == "remove":
         return Busy(text)  # something else was under way: "retry" (DeleteObject, If-Match)
@@ -207,7 +186,7 @@ def _conditional(operation: Operation, route: Route, fault: Fault, text: str) ->
 
 def _speaks_of_the_condition(fault: Fault) -> bool:
     """Said of a header without a name, it is this one: the others are known to every store, or were named."""
-    return fault.names("if-none-match") or ("Header" not in fault.fields and fault.names("header you provided"))
+    return _names(fault, "if-none-match") or ("Header" not in fault.fields and _names(fault, "header you provided"))
 
 
 def _of_status(operation: Operation, answer: Answer, fault: Fault, text: str) -> Signal:
@@ -224,8 +203,7 @@ def _of_status(operation: Operation, answer: Answer, fault: Fault, text: str) ->
     if answer.status in (400, 405, 411, 413, 414, 415, 501) and (fault.code or operation == "head"):
         return Refused(text, why="request")
     if answer.status // 100 == 3:
-        where = answer.headers.get("location", "elsewhere").partition("?")[0]
-        return Refused(f"{text}: redirected to {where}, which is not followed: is the endpoint right?", why="request")
+        return redirected(answer, text)
     return Lost(text)
 
 
@@ -242,46 +220,9 @@ def _where(answer: Answer, fault: Fault) -> str:
     return f": the bucket's endpoint is {endpoint}" if endpoint else ": is the region right?"
 
 
-def _text(about: str, answer: Answer, fault: Fault) -> str:
-    code = fault.code or f"status {answer.status} without a code"
-    pieces = [f"{about}: {code}"]
-    if fault.message:
-        pieces.append(" ".join(fault.message.split())[:300])
-    if fault.code in _ADVICE:
-        pieces.append(_ADVICE[fault.code])
-    return ": ".join(pieces)
-
-
 def _skew(answer: Answer, fault: Fault) -> str:
     """By how much the clocks differ, where the answer lets us tell."""
     if fault.code != "RequestTimeTooSkewed":
         return ""
-    theirs = _time(fault.fields.get("ServerTime")) or _time(answer.headers.get("date"))
-    if theirs is None:
-        return ": the clock of this machine is more than 15 minutes off"
-    behind_s = round((theirs - answer.asked_at).total_seconds())
-    return f": the clock of this machine is {abs(behind_s)} s {'behind' if behind_s > 0 else 'ahead'}"
-
-
-def _retry_after_s(answer: Answer) -> float:
-    text = answer.headers.get("retry-after", "")
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), MOST_WAIT_S)
-    until = _time(text)
-    if until is None:
-        return 0.0
-    now = _time(answer.headers.get("date")) or answer.asked_at
-    return min(max((until - now).total_seconds(), 0.0), MOST_WAIT_S)
-
-
-def _time(text: str | None) -> datetime | None:
-    """An instant in one of the service's notations."""
-    if not text:
-        return None
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            found = parse(text)
-        except (ValueError, TypeError):
-            continue
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    return None
+    theirs = any_time(fault.fields.get("ServerTime")) or any_time(answer.headers.get("date"))
+    return f": {clocks_differ(theirs, answer.asked_at)}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 
 from storage_guard.driver import Absent, Body, Changed, Limits, Lost, ObjectInfo, ObjectRef, Refused, Reply, Signal
+from storage_guard.wire.services import calls, contents
+from storage_guard.wire.services.sources import Sizes, bucket_gone, check_etag
 from storage_guard_s3 import answers, asking
 from storage_guard_s3.answers import Asked
 from storage_guard_s3.failures import fault_of, signal_of
@@ -16,7 +15,6 @@ from storage_guard_s3.options import Standing
 from storage_guard_s3.sending import Sender
 from storage_guard_s3.sums import Known
 
-_KNOWN_SOURCES = 64
 _SILENT = ("AccessDenied", "NotImplemented", "XNotImplemented", "MethodNotAllowed")  # about versioning
 
 
@@ -28,8 +26,7 @@ class Looker:
         self._limits = limits
         self._standing = standing
         self._known = known
-        self._lock = threading.Lock()
-        self._sizes: OrderedDict[ObjectRef, int] = OrderedDict()
+        self._sizes = Sizes()
         self._bucket_seen = False
         self._sums_seen = True
 
@@ -38,7 +35,7 @@ class Looker:
     ) -> tuple[Asked, Answer]:
         """Raises what `Sender.send` raises, and `Refused` for what cannot be sent, unless it was `checked` before."""
         if not checked:
-            asking.check(request, self._limits.max_key_bytes)
+            calls.check(request, self._limits.max_key_bytes)
         asked = Asked(request.operation, request.about, self._sender.route())
         answer = self._sender.send(request, body)
         if answer.ok and request.bucket is None:
@@ -59,7 +56,7 @@ class Looker:
     def versioning(self) -> tuple[Versioning, str]:
         """Versioning, unknown where we may not ask or the store cannot tell; and what the store calls itself. Raises
         `Refused` for any other refusal."""
-        asked, answer = self.exchange(asking.VERSIONING)
+        asked, answer = self.exchange(calls.VERSIONING)
         server = answer.headers.get("server", "")
         if fault_of_refusal(answer) in _SILENT:
             return "unknown", server
@@ -77,7 +74,7 @@ class Looker:
         tags: dict[str, str] = {}
         if with_tags and answers.has_tags(answer):
             try:
-                tags = answers.tags_of(*self.ask(asking.tags(key, bucket, version_id)))
+                tags = contents.tags_of(*self.ask(calls.tags(key, bucket, version_id)))
             except Refused as exc:
                 if exc.why != "access":  # who may not see the tags may still see the object
                     raise
@@ -113,10 +110,7 @@ class Looker:
 
     def pinned(self, key: str, etag: str | None) -> ObjectInfo:
         """Raises `Absent`, `Changed`."""
-        found = self.head(key)
-        if etag is not None and etag != found.etag:
-            raise Changed(f"{key!r} has the etag {found.etag}, not {etag}")
-        return found
+        return check_etag(key, self.head(key), etag)
 
     def read(self, key: str, start: int, stop: int, etag: str | None) -> bytes | None:
         """None if the range begins behind the end of the object. Raises `Absent`, `Changed`."""
@@ -126,7 +120,7 @@ class Looker:
         asked.check(answer)
         if etag is not None and asked.etag(answer) != etag:
             raise Changed(f"{asked.about}: it has the etag {asked.etag(answer)}, not {etag}")
-        return answers.bytes_of(asked, answer, start, stop)
+        return contents.bytes_of(asked, answer, start, stop)
 
     def source(self, source: ObjectRef) -> ObjectInfo:
         """The source of a copy. Raises `Absent`, `Changed`."""
@@ -136,25 +130,13 @@ class Looker:
             found = self.head(source.key, None if own else bucket, source.version_id)
         except Refused as exc:
             if exc.code == "NoSuchBucket" and not own:
-                raise Absent(exc.message, status=exc.status, code=exc.code, request_id=exc.request_id) from exc
+                raise bucket_gone(exc) from exc
             raise
-        if source.etag is not None and source.etag != found.etag:
-            raise Changed(f"{source.key!r} has the etag {found.etag}, not {source.etag}")
-        return found
+        return check_etag(source.key, found, source.etag)
 
-    def size_of(self, source: ObjectRef) -> tuple[int, str]:
-        """Size in bytes and etag. What is pinned does not change, and is remembered for a while."""
-        if source.etag is not None:
-            with self._lock:
-                known = self._sizes.get(source)
-            if known is not None:
-                return known, source.etag
-        found = self.source(source)
-        with self._lock:
-            self._sizes[replace(source, etag=found.etag)] = found.size_bytes
-            while len(self._sizes) > _KNOWN_SOURCES:
-                self._sizes.popitem(last=False)
-        return found.size_bytes, found.etag
+    def source_of_part(self, source: ObjectRef, start: int, size_bytes: int) -> ObjectRef:
+        """The source of a part, as it was seen. Raises `Absent`, `Changed`, and `Refused` if it has no such bytes."""
+        return self._sizes.pinned(source, start, size_bytes, self.source)
 
 
 def fault_of_refusal(answer: Answer) -> str:

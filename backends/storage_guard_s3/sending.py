@@ -8,18 +8,14 @@ from datetime import UTC, datetime
 
 from storage_guard.driver import Body, ObjectInfo, Refused, Reply
 from storage_guard.wire import messages
-from storage_guard.wire.multi import Loop
-from storage_guard.wire.pending import Pending
+from storage_guard.wire.services.carrying import Carrier
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.signing import Unsigned, query_string
 from storage_guard.wire.signing.s3_v4 import EMPTY_SHA256
-from storage_guard.wire.transport import Transport
 from storage_guard_s3.addressing import Address, Addresses
 from storage_guard_s3.message import Answer, Request, Route
 from storage_guard_s3.signing import Signing
 from storage_guard_s3.sums import SHA256_HEADER
-
-_SUBMITTED = 64  # connections at most, for as many small puts as a Store has under way
 
 _SECRET = (
     "authorization",
@@ -56,8 +52,7 @@ class Sender:
         self.now = now
         self._addresses = addresses
         self._signing = signing
-        self._transport = Transport(settings)
-        self._loop = Loop(settings, connections=_SUBMITTED)
+        self._wire = Carrier(settings, Answer, _SECRET)
         self._route: Route | None = None
 
     def route(self) -> Route:
@@ -65,7 +60,7 @@ class Sender:
         `Refused` for a proxy that is none."""
         route = self._route
         if route is None:
-            proxy = self._transport.proxy_of(self.address.url(""))
+            proxy = self._wire.proxy_of(self.address.url(""))
             route = Route(sole=not (self.address.of.kind == "accelerate" or proxy))
             self._route = route
         return route
@@ -83,23 +78,17 @@ class Sender:
         """One exchange; without `body` the request's own document goes out, and its hash is signed. Raises `Lost`,
         `Busy`, `Refused`, `Unsupported`, and what the body raises."""
         at = self.now()
-        signed = self._signed(request, body, at)
-        return _answer(self._transport.exchange(signed), signed, at)
+        return self._wire.exchange(self._signed(request, body, at), at)
 
     def submit(self, request: Request, body: bytes, reply: Reply, read: Callable[[Answer], ObjectInfo]) -> None:
         """The same, sent on its way; `read` makes of the answer what `reply` is given. Raises `Refused`, `Unsupported`,
         and `Busy` where credentials cannot be fetched now."""
         at = self.now()
-        signed = self._signed(request, body, at)
-
-        def then(pending: Pending) -> None:
-            reply.give(lambda: read(_answer(pending.result(), signed, at)))
-
-        self._loop.submit(signed, then, reply.goes_out, at_once=False)
+        self._wire.submit(self._signed(request, body, at), at, reply, read)
 
     def flush(self) -> None:
         """What was submitted goes out now."""
-        self._loop.flush()
+        self._wire.flush()
 
     def _signed(self, request: Request, body: Body | bytes | None, at: datetime) -> messages.Request:
         about = request.about
@@ -123,12 +112,4 @@ class Sender:
         return f"{self.address.url(key)}?{query}"
 
     def close(self) -> None:
-        self._transport.close()
-        loop, self._loop = self._loop, Loop(self.settings, connections=_SUBMITTED)
-        loop.close()
-
-
-def _answer(found: messages.Answer, signed: messages.Request, at: datetime) -> Answer:
-    answer = Answer(found.status, found.headers, found.body, at)
-    # An answer might repeat them.
-    return answer if answer.ok else answer.hiding(signed.headers[name] for name in _SECRET if name in signed.headers)
+        self._wire.close()

@@ -14,10 +14,8 @@ from typing import Literal
 
 from storage_guard.body import WINDOW_BYTES
 from storage_guard.checksum import RunningCrc64, as_checksum
-from storage_guard.driver import Body, Checksum, Refused
-
-HELD_BYTES = 1024 * 1024
-"""A body of up to so many bytes is read once and held; a larger one is read twice, first for its checksum."""
+from storage_guard.driver import Body, Checksum
+from storage_guard.wire.services.bodies import read_through
 
 CRC_HEADER = "x-amz-checksum-crc64nvme"
 SHA256_HEADER = "x-amz-content-sha256"
@@ -51,28 +49,21 @@ class Digest:
 
 def digest(body: Body, *, crc: bool, md5: bool, sha256: bool) -> Digest:
     """Read a body for its sums, which go ahead of it. Raises `Refused` if it is not as long as it says."""
-    nvme, pieces, size_bytes = RunningCrc64("crc64nvme"), list[bytes](), 0
-    hashes = [hashlib.md5(usedforsecurity=False) if md5 else None, hashlib.sha256() if sha256 else None]
-    keep = body.size_bytes <= HELD_BYTES
-    for window in body.windows():
-        if crc:
-            nvme.update(window)
-        for each in hashes:
-            if each is not None:
-                each.update(window)
-        size_bytes += window.nbytes
-        if size_bytes > body.size_bytes:
-            raise wrong_size(size_bytes, body.size_bytes, "at least ")
-        if keep:
-            pieces.append(bytes(window))
-    if size_bytes != body.size_bytes:
-        raise wrong_size(size_bytes, body.size_bytes)
-    md5_hash, sha256_hash = hashes
+    nvme = RunningCrc64("crc64nvme") if crc else None
+    md5_hash = hashlib.md5(usedforsecurity=False) if md5 else None
+    sha256_hash = hashlib.sha256() if sha256 else None
+    running = [each for each in (nvme, md5_hash, sha256_hash) if each is not None]
+
+    def take(window: memoryview) -> None:
+        for each in running:
+            each.update(window)
+
+    held = read_through(body, take)
     return Digest(
-        nvme.checksum() if crc else None,
+        None if nvme is None else nvme.checksum(),
         None if md5_hash is None else md5_hash.digest(),
         None if sha256_hash is None else sha256_hash.hexdigest(),
-        None if not keep else pieces[0] if len(pieces) == 1 else b"".join(pieces),
+        held,
     )
 
 
@@ -103,10 +94,6 @@ def decoded(text: str) -> Checksum:
     if len(data) != 8:
         raise ValueError(f"{text[:40]!r} is no checksum of 64 bits")
     return as_checksum(int.from_bytes(data, "big"), "crc64nvme")
-
-
-def wrong_size(found_bytes: int, expected_bytes: int, how: str = "") -> Refused:
-    return Refused(f"the body has {how}{found_bytes} bytes, not {expected_bytes}", why="request")
 
 
 @dataclass

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 from storage_guard.checksum import RunningCrc64
 from storage_guard.driver import Body
+from storage_guard.wire.services.calls import wrong_size
 from storage_guard_s3.failures import fault_of
 from storage_guard_s3.message import Answer
-from storage_guard_s3.sums import CRC_HEADER, SHA256_HEADER, Digest, encoded, wrong_size
+from storage_guard_s3.sums import CRC_HEADER, SHA256_HEADER, Digest, encoded
 
 _SIGNED = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _REFUSED = (400, 403, 411, 415, 501)

@@ -24,6 +24,7 @@ from storage_guard.driver import (
     WriteMeta,
 )
 from storage_guard.testing import BytesBody
+from storage_guard.wire.services import contents, listings
 from storage_guard_s3 import answers
 from storage_guard_s3.answers import Asked
 from storage_guard_s3.document import part_list
@@ -186,9 +187,9 @@ def test_a_range_is_the_one_that_was_asked_for(
     told = Answer(status, headers, body, NOW)
     if wanted is None:
         with pytest.raises(Lost):
-            answers.bytes_of(asked("read"), told, 2, 6)
+            contents.bytes_of(asked("read"), told, 2, 6)
     else:
-        assert answers.bytes_of(asked("read"), told, 2, 6) == wanted
+        assert contents.bytes_of(asked("read"), told, 2, 6) == wanted
 
 
 def test_a_listing_is_in_the_order_of_bytes_and_decoded() -> None:
@@ -201,7 +202,7 @@ def test_a_listing_is_in_the_order_of_bytes_and_decoded() -> None:
         f"<IsTruncated>false</IsTruncated>{content % 'a%2Bb%20'}{content % 'c'}"
         "<CommonPrefixes><Prefix>b%2F</Prefix></CommonPrefixes></ListBucketResult>"
     ).encode()
-    page = answers.objects_of(asked("list"), answer(body))
+    page = listings.objects_of(asked("list"), answer(body))
     assert [entry.key for entry in page.entries] == ["a+b ", "b/", "c"]
     assert isinstance(page.entries[1], Prefix)
     assert page.more is None
@@ -211,7 +212,7 @@ def test_a_listing_is_in_the_order_of_bytes_and_decoded() -> None:
         (b"<Size>1</Size>", b""),
     ):
         with pytest.raises(Lost):
-            answers.objects_of(asked("list"), answer(body.replace(right, wrong)))
+            listings.objects_of(asked("list"), answer(body.replace(right, wrong)))
 
 
 @pytest.mark.parametrize(

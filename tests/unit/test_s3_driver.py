@@ -225,10 +225,10 @@ def test_a_source_that_changed_between_look_and_copy_is_a_change(there: Served) 
     with pytest.raises(Changed):
         driver.copy_new(pinned, "k", fresh())
 
-    def size_of(_: ObjectRef) -> tuple[int, str]:
+    def known(*_: object) -> tuple[int, str]:
         return len(DATA), etag
 
-    inside(driver)._look.size_of = size_of
+    inside(driver)._look._sizes.of = known
     upload_id = driver.begin("k", fresh())
     with pytest.raises(Changed):
         driver.copy_part("k", upload_id, PartSlot(1, 0, 5), pinned, 0)

@@ -21,7 +21,8 @@ from storage_guard.driver import (
     Signal,
     Unguarded,
 )
-from storage_guard_s3.failures import MOST_WAIT_S, objection_of, signal_of
+from storage_guard.wire.services.times import MOST_WAIT_S
+from storage_guard_s3.failures import objection_of, signal_of
 from storage_guard_s3.message import Answer, Operation, Route
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
