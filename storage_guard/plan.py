@@ -95,13 +95,17 @@ def plan_stream(limits: Limits, *, part_bytes: int | None, memory_bytes: int) ->
     """The plan for a stream. One part is held for each request under way and one for what is being read, so the
     largest part is a quarter of `memory_bytes` (never less than the first), and the first at most a half.
 
+    `part_bytes` None: `SMALL_PART_BYTES`, as nobody knows whether there will be enough for `MANY_PARTS` larger ones, and
+    each is held; but where all must be equal `DEFAULT_PART_BYTES`, which reach further.
+
     Raises TooLarge if `memory_bytes` does not hold two of the smallest parts that the store takes.
     """
     least_bytes = max(1, limits.min_part_bytes)
     if memory_bytes < 2 * least_bytes:
         raise TooLarge(f"a stream needs two parts of {least_bytes} bytes in memory, and memory_bytes is {memory_bytes}")
-    wanted_bytes = DEFAULT_PART_BYTES if part_bytes is None else part_bytes
-    first_bytes = min(max(wanted_bytes, least_bytes), limits.max_part_bytes, memory_bytes // 2)
+    if part_bytes is None:
+        part_bytes = DEFAULT_PART_BYTES if limits.equal_parts else SMALL_PART_BYTES
+    first_bytes = min(max(part_bytes, least_bytes), limits.max_part_bytes, memory_bytes // 2)
     most_bytes = first_bytes
     if not limits.equal_parts:
         most_bytes = max(first_bytes, min(limits.max_part_bytes, memory_bytes // 4))

@@ -24,6 +24,7 @@ from storage_guard import Store
 from storage_guard.driver import Body, Busy, Limits, ObjectInfo, Part, PartSlot, WriteMeta
 from storage_guard.engine.lanes import Crew, Task
 from storage_guard.memory import MemoryDriver
+from storage_guard.model import KiB
 
 T = TypeVar("T")
 
@@ -248,6 +249,16 @@ def on(link: Link) -> Generator[None]:
         mock.patch("storage_guard.engine.creation.Threads", Threads),
     ):
         yield
+
+
+def create_stream(link: Link, size_bytes: int, limits: Limits, *, memory_bytes: int) -> LinkDriver:
+    """The same of a stream, whose length only its end tells, and which takes no time to be read."""
+    driver = LinkDriver(link, limits)
+    piece = bytes(256 * KiB)
+    with on(link), Store(driver, clock=link, memory_bytes=memory_bytes) as store:
+        receipt = store.create("k", itertools.repeat(piece, size_bytes // len(piece)))
+    assert receipt.size_bytes == size_bytes == sum(driver.part_sizes)
+    return driver
 
 
 def create(link: Link, size_bytes: int, limits: Limits, *, in_flight: int | None = None) -> LinkDriver:

@@ -113,9 +113,14 @@ def test_a_streams_parts_are_within_the_stores_limits_and_its_memory(
 def test_a_streams_parts_double_behind_every_tenth_of_the_parts() -> None:
     plan = plan_stream(OSS, part_bytes=None, memory_bytes=128 * MiB)
     assert [plan.part_bytes(number) for number in (1, 1000, 1001, 2000, 2001, 10_000)] == [
-        8 * MiB, 8 * MiB, 16 * MiB, 16 * MiB, 32 * MiB, 32 * MiB
+        4 * MiB, 4 * MiB, 8 * MiB, 8 * MiB, 16 * MiB, 32 * MiB
     ]  # fmt: skip
-    assert plan.reach_bytes(OSS) == 280_000 * MiB
+    assert plan.reach_bytes(OSS) == 252_000 * MiB
+
+
+def test_a_stream_whose_parts_must_be_equal_has_larger_ones() -> None:
+    plan = plan_stream(replace(OSS, equal_parts=True), part_bytes=None, memory_bytes=128 * MiB)
+    assert {plan.part_bytes(number) for number in (1, 10_000)} == {8 * MiB}
 
 
 def test_a_stream_begins_with_a_half_of_little_memory_and_needs_two_of_the_smallest_parts() -> None:
@@ -130,8 +135,8 @@ def test_a_stream_begins_with_a_half_of_little_memory_and_needs_two_of_the_small
 def test_a_stream_of_few_parts_doubles_each_of_them() -> None:
     limits = replace(OSS, max_parts=5)
     plan = plan_stream(limits, part_bytes=None, memory_bytes=512 * MiB)
-    assert [plan.part_bytes(number) for number in range(1, 6)] == [each * MiB for each in (8, 16, 32, 64, 128)]
-    assert plan.reach_bytes(limits) == 248 * MiB
+    assert [plan.part_bytes(number) for number in range(1, 6)] == [each * MiB for each in (4, 8, 16, 32, 64)]
+    assert plan.reach_bytes(limits) == 124 * MiB
 
 
 def test_a_stream_reaches_as_far_as_its_parts_however_many_there_are() -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from properties.simulated_link import Link, LinkCrew, Road, create
+from properties.simulated_link import Link, LinkCrew, Road, create, create_stream
 from storage_guard import signals
 from storage_guard.engine.concurrency import MOST
 from storage_guard.engine.lanes import Task
@@ -39,6 +39,22 @@ def ratio(road: Road, size_bytes: int, limits: Limits) -> float:
 def test_a_large_object_takes_at_most_a_tenth_longer_than_it_must(road: str, limits: str, tell: Tell) -> None:
     ratios = {size: ratio(ROADS[road], size * MiB, LIMITS[limits]) for size in SIZES_MIB}
     tell(f"{road}, limits of {limits}: " + ", ".join(f"{size} MiB {r:.3f}" for size, r in ratios.items()))
+    assert max(ratios.values()) <= 1.10
+
+
+@pytest.mark.parametrize(("limits", "memory_mib"), [("OSS", 64), ("OSS", 128), ("S3", 128)])
+@pytest.mark.parametrize("road", ROADS)
+def test_a_stream_takes_at_most_a_tenth_longer_than_the_file(
+    road: str, limits: str, memory_mib: int, tell: Tell
+) -> None:
+    ratios = dict[int, float]()
+    for size in SIZES_MIB:
+        stream, file = Link(ROADS[road]), Link(ROADS[road])
+        create_stream(stream, size * MiB, LIMITS[limits], memory_bytes=memory_mib * MiB)
+        create(file, size * MiB, LIMITS[limits])
+        ratios[size] = stream.now_s() / file.now_s()
+    told = ", ".join(f"{size} MiB {ratio:.3f}" for size, ratio in ratios.items())
+    tell(f"{road}, limits of {limits}, {memory_mib} MiB of memory: {told} times the file")
     assert max(ratios.values()) <= 1.10
 
 
