@@ -95,8 +95,8 @@ def plan_stream(limits: Limits, *, part_bytes: int | None, memory_bytes: int) ->
     """The plan for a stream. One part is held for each request under way and one for what is being read, so the
     largest part is a quarter of `memory_bytes` (never less than the first), and the first at most a half.
 
-    `part_bytes` None: `SMALL_PART_BYTES`, as nobody knows whether there will be enough for `MANY_PARTS` larger ones, and
-    each is held; but where all must be equal `DEFAULT_PART_BYTES`, which reach further.
+    `part_bytes` None: `SMALL_PART_BYTES`, as nobody knows whether there will be enough for `MANY_PARTS` larger ones,
+    and each is held; but where all must be equal `DEFAULT_PART_BYTES`, which reach further.
 
     Raises TooLarge if `memory_bytes` does not hold two of the smallest parts that the store takes.
     """

@@ -212,6 +212,7 @@ class LinkDriver(MemoryDriver):
     def begin(self, key: str, meta: WriteMeta, /) -> str:
         self._link.request(0)
         upload_id = super().begin(key, meta)
+        self.part_sizes.clear()
         self._open[upload_id] = key
         return upload_id
 

@@ -46,7 +46,7 @@ PURE = {
         "types",
         "typing",
     ),
-    *("typing_extensions", "urllib.parse", "xml"),
+    *("statistics", "typing_extensions", "urllib.parse", "xml"),
 }
 WORLDLY_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
 SERVICES = {"oss2", "alibabacloud_oss_v2", "boto3", "botocore", "awscrt", "pycurl", "fsspec", "pytest"}
@@ -193,7 +193,10 @@ MAY = {
     "storage_guard/testing/contract/keys.py": Room(PUBLIC + " names", also="pytest"),  # the laws are about the names
     "storage_guard/demo/": Room(PUBLIC + " demo"),
     "storage_guard/demo/s3.py": Room(PUBLIC + " demo doctor"),  # whose table is shown
-    "storage_guard/doctor/": Room("access doctor errors guarantee model registry signals store"),
+    "storage_guard/arguments.py": Room(pure=True),
+    "storage_guard/doctor/": Room("access arguments doctor errors guarantee model registry signals store"),
+    "storage_guard/tune/": Room("arguments engine.sending errors model plan registry store tune"),
+    "storage_guard/tune/settings.py": Room("model", pure=True),
     "storage_guard/testing/histories/": Room(PUBLIC),
     "storage_guard/testing/histories/history.py": Room(pure=True),
     "storage_guard/testing/histories/view.py": Room("testing.histories.history", pure=True),
