@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from benchmarks.harness.peers import OURS, Peer
-from benchmarks.harness.roads import MOST_LANES
+from storage_guard.engine.concurrency import MOST
 from storage_guard.plan import DEFAULT_MULTIPART_FROM_BYTES, usual_part_bytes
 
 MIB = 1 << 20
@@ -18,7 +18,8 @@ DEFAULT, ONE_PUT = "default", "one put"
 @dataclass(frozen=True)
 class Cell:
     """`part`: bytes, "default" or "one put"; of a peer what its `options` say. `in_flight` None: adaptive, or whatever
-    the peer does."""
+    the peer does. `warmed`: right before each run as many connections are opened as it can use; not where it is
+    compared with peers, which have no such run."""
 
     size_bytes: int
     part: int | str = DEFAULT
@@ -28,6 +29,7 @@ class Cell:
     side: str = OURS.name
     peer: Peer = OURS
     options: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
+    warmed: bool = True
 
     @property
     def ours(self) -> bool:
@@ -82,7 +84,7 @@ class Cell:
     def requests(self) -> int:
         """How many one run costs at most, with the one that warms up and the removal."""
         parts = 0 if self.part == ONE_PUT else -(-self.size_bytes // (self.part_bytes or self.size_bytes or 1))
-        ends, warm, removal = 5, MOST_LANES + 4, 4
+        ends, warm, removal = 5, MOST + 4, 4
         return parts + ends + warm + removal
 
 

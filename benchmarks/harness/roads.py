@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from storage_guard.engine.concurrency import MOST, Concurrency
+
 MB = 1e6
 MIB = 1 << 20
-MOST_LANES = 64  # more at a time no Store sends
-FIRST_LANES = 16  # with so many it begins when nobody says how many
+_LEAST = 1e-3  # of a byte
 
 
 @dataclass(frozen=True)
@@ -43,59 +44,53 @@ class Road:
         """No create takes less: the bytes over the width, and the latencies of begin, a part and finish; or of one
         request over one connection, where that is less."""
         latency_s = self.latency_ms / 1000
-        rate = min(self.total_mb_s, self.connection_mb_s * MOST_LANES) * MB
+        rate = min(self.total_mb_s, self.connection_mb_s * MOST) * MB
         one = min(self.total_mb_s, self.connection_mb_s) * MB
         return min(size_bytes / rate + 3 * latency_s, size_bytes / one + latency_s)
 
     def predicted_s(self, size_bytes: int, part_bytes: int | None, in_flight: int | None) -> float:
-        """How long a create should take: in one request (`part_bytes` None), or in such parts, so many at a time (None:
-        as many as a Store begins with)."""
+        """How long a create should take: in one request (`part_bytes` None), or in such parts, so many at a time
+        at most (None: as many as a Store finds to pay)."""
         latency_s, part_s = self.latency_ms / 1000, self.part_ms / 1000
         if part_bytes is None:
             return latency_s + part_s + size_bytes / (min(self.total_mb_s, self.connection_mb_s) * MB)
-        lanes = in_flight or FIRST_LANES
+        lanes = Concurrency(most=in_flight or MOST)  # the Store's own, which goes up while that pays
         sizes = [min(part_bytes, size_bytes - at) for at in range(0, size_bytes, part_bytes)]
         # The key is looked at beside begin, but by one who uses no threads; and again before the last part, unless all
         # went out at once.
-        ends_s = latency_s * (3 if lanes == 1 else 2)
-        looks = len(sizes) > 1 and (lanes == 1 or len(sizes) > lanes)
-        return ends_s + _parts_s(sizes, lanes, self, latency_s + part_s, looks_s=latency_s if looks else 0.0)
+        ends_s = latency_s * (3 if in_flight == 1 else 2)
+        looks = len(sizes) > 1 and (in_flight == 1 or len(sizes) > lanes.allowed)
+        return ends_s + _parts_s(sizes, lanes, self, latency_s + part_s, look_s=latency_s if looks else 0.0)
 
 
-def _parts_s(sizes: Sequence[int], lanes: int, road: Road, wait_s: float, *, looks_s: float) -> float:
-    """Each part waits, and then has a fair share of the width; as one ends the next begins. The last one begins behind
-    a look of its own."""
-    todo = list(reversed(sizes))
-    waiting: list[float] = []
-    flows: list[float] = []
+def _parts_s(sizes: Sequence[int], lanes: Concurrency, road: Road, wait_s: float, *, look_s: float) -> float:
+    """Each part waits, and then has a fair share of the width; as one ends others begin, as many as `lanes` allows.
+    The last one begins behind a look of its own."""
+    waiting: list[tuple[float, int]] = []
+    flows: list[tuple[float, int]] = []  # what is left of a part, and its size
+    begun = 0
     now_s = 0.0
-    while len(waiting) < lanes and todo:
-        waiting.append(_start(todo, now_s + wait_s, looks_s))
-    heapq.heapify(waiting)
-    order = list(sizes)
-    sent = 0
-    while waiting or flows:
+    while True:
+        while begun < len(sizes) and len(waiting) + len(flows) < lanes.allowed:
+            lanes.began(now_s)
+            last_s = look_s if begun == len(sizes) - 1 else 0.0
+            heapq.heappush(waiting, (now_s + wait_s + last_s, sizes[begun]))
+            begun += 1
+        if not waiting and not flows:
+            return now_s
         rate = min(road.connection_mb_s, road.total_mb_s / max(1, len(flows))) * MB
-        ends_s = now_s + min(flows) / rate if flows else math.inf
-        next_s = min(ends_s, waiting[0] if waiting else math.inf)
+        ends_s = now_s + min(flows)[0] / rate if flows else math.inf
+        next_s = min(ends_s, waiting[0][0] if waiting else math.inf)
         moved = rate * (next_s - now_s)
         now_s = next_s
-        left = [flow - moved for flow in flows]
-        done = sum(flow <= 1e-3 for flow in left)
-        flows = [flow for flow in left if flow > 1e-3]
-        for _ in range(done):
-            if todo:
-                heapq.heappush(waiting, _start(todo, now_s + wait_s, looks_s))
-        while waiting and waiting[0] <= now_s:
-            heapq.heappop(waiting)
-            flows.append(float(order[sent]))
-            sent += 1
-    return now_s
-
-
-def _start(todo: list[int], at_s: float, looks_s: float) -> float:
-    todo.pop()
-    return at_s if todo else at_s + looks_s
+        moving = [(left - moved, size) for left, size in flows]
+        flows = [each for each in moving if each[0] > _LEAST]
+        for left, size in moving:
+            if left <= _LEAST:
+                lanes.done(size, now_s)
+        while waiting and waiting[0][0] <= now_s:
+            _, size = heapq.heappop(waiting)
+            flows.append((float(size), size))
 
 
 ROADS = MappingProxyType(

@@ -27,6 +27,7 @@ from benchmarks.harness.peers import default_cache, python_of
 from benchmarks.harness.places import Place, Url, bucket, loopback
 from benchmarks.harness.processes import Worker, working
 from benchmarks.harness.roads import MB, ROADS, Road, road_of
+from storage_guard.engine.concurrency import MOST
 
 _RANDOM_BYTES = 16 * MIB
 _PRICE = 0.005  # US dollars for a thousand: S3 Standard's PUT, and parts, in us-east-1; OSS asks less
@@ -166,7 +167,7 @@ class Study:
 def _shortest_s(road: Road, cell: Cell) -> float:
     if not cell.ours or cell.do == "stream":
         return road.floor_s(cell.size_bytes)
-    lanes = cell.in_flight or 16
+    lanes = cell.in_flight or MOST
     narrow = min(road.total_mb_s, road.connection_mb_s * (1 if cell.part_bytes is None else lanes))
     return cell.size_bytes / (narrow * MB)
 
@@ -212,7 +213,7 @@ class _World:
 
     def _run(self, worker: Worker, number: int, cell: Cell) -> None:
         path = str(self._files.of(cell.size_bytes))
-        if cell.ours:
+        if cell.ours and cell.warmed:
             worker.carry_out({"do": "warm", "key": "warm-again", "settings": cell.settings})
         before = self._place.fresh()
         answer = worker.carry_out({"do": cell.do, "path": path, "key": f"object-{number}"})

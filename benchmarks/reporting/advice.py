@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.harness.roads import FIRST_LANES, MB, MIB, Road
+from benchmarks.harness.roads import MB, MIB, Road
 from benchmarks.reporting.rows import MISS, Results, Row, World, grouped
+from storage_guard.engine.concurrency import START
 
 CLOSE = 1.05  # two settings this near are one; then the fewer requests decide, and the fewer connections
 GOOD = 1.10
@@ -38,11 +39,11 @@ class Advice:
     def sentence(self) -> str:
         default = self.default
         part = "one request" if default.part_mib is None else f"parts of {default.part_mib:g} MiB"
-        lanes = "" if default.part_mib is None else f", {FIRST_LANES} at a time to begin with"
+        lanes = "" if default.part_mib is None else f", {START} at a time to begin with"
         took = "" if default.ratio is None else f"That took {default.ratio:.2f} times what the link allows. "
         said = f"Told nothing, the library sends {self.size_mib:g} MiB in {part}{lanes}. {took}"
         settings = f"{self.tried} other settings" if self.tried > 1 else "the other setting"
-        modest = f"parts of {self.modest.part_mib or 0:g} MiB, {self.modest.in_flight or FIRST_LANES} at a time"
+        modest = f"parts of {self.modest.part_mib or 0:g} MiB, {self.modest.in_flight or START} at a time"
         if self.sufficient:
             none = f"None of {settings} was" if self.tried > 1 else "The other setting that was tried was not"
             return f"Tell it nothing. {said}{none} a tenth faster. A program that must be told: {modest}."

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.harness.roads import MB, MOST_LANES, ROADS, Road, Timed, fitted, road_of
+from benchmarks.harness.roads import MB, ROADS, Road, Timed, fitted, road_of
 from properties.simulated_link import Link, create
 from properties.simulated_link import Road as Simulated
-from storage_guard.engine.concurrency import MOST, START
+from storage_guard.engine.concurrency import MOST
 from storage_guard.model import GiB, KiB, Limits, TiB
 
 MIB = 1 << 20
+OSS = Limits(5 * GiB, 100 * KiB, 5 * GiB, 10_000, 48 * TiB)
 USUAL = ROADS["region"]
 roads = st.builds(
     Road,
@@ -29,7 +30,7 @@ roads = st.builds(
     road=roads,
     size_bytes=st.integers(1, 64 * MIB),
     part_bytes=st.none() | st.integers(MIB, 16 * MIB),
-    in_flight=st.none() | st.integers(1, MOST_LANES),
+    in_flight=st.none() | st.integers(1, MOST),
 )
 def test_nothing_is_predicted_to_be_faster_than_the_link_allows(
     road: Road, size_bytes: int, part_bytes: int | None, in_flight: int | None
@@ -57,16 +58,16 @@ def test_the_model_and_the_engine_on_a_simulated_link_agree(name: str, in_flight
     road = ROADS[name]
     link = Link(Simulated(road.latency_ms / 1000, road.connection_mb_s * MB, road.total_mb_s * MB))
     limits = Limits(5 * GiB, part_mib * MIB, 5 * GiB, 10_000, 48 * TiB)
-    least = Limits(5 * GiB, 100 * KiB, 5 * GiB, 10_000, 48 * TiB) if part_mib == 4 else limits
-    create(link, 60 * MIB, least, in_flight=in_flight)
+    create(link, 60 * MIB, OSS if part_mib == 4 else limits, in_flight=in_flight)
     assert road.predicted_s(60 * MIB, part_mib * MIB, in_flight) == pytest.approx(link.now_s(), rel=0.05)
 
 
-def test_the_numbers_of_the_model_are_the_engines() -> None:
-    assert MOST_LANES == MOST
-    assert ROADS["region"].predicted_s(256 * MIB, 4 * MIB, None) == ROADS["region"].predicted_s(
-        256 * MIB, 4 * MIB, START
-    )
+def test_what_a_store_finds_to_pay_is_foreseen() -> None:
+    wide = Road("wide", 30, 40, 2000)
+    link = Link(Simulated(0.030, 40 * MB, 2000 * MB))
+    create(link, 2 * GiB, OSS)
+    assert wide.predicted_s(2 * GiB, 8 * MIB, None) == pytest.approx(link.now_s(), rel=0.05)
+    assert wide.predicted_s(2 * GiB, 8 * MIB, None) < 0.7 * wide.predicted_s(2 * GiB, 8 * MIB, 16)
 
 
 def test_a_road_is_found_from_what_creates_took() -> None:

@@ -262,8 +262,10 @@ MAY = {
     "benchmarks/harness/": Room(also="benchmarks"),
     "benchmarks/harness/outcomes.py": Room("testing", also="benchmarks"),
     "benchmarks/harness/told.py": Room(PUBLIC, also="benchmarks boto3 botocore obstore opendal s3fs"),
-    "benchmarks/harness/roads.py": Room(pure=True),
-    "benchmarks/harness/cells.py": Room("plan", also="benchmarks"),  # what the library chooses
+    "benchmarks/harness/roads.py": Room("engine.concurrency", pure=True),
+    "benchmarks/harness/study.py": Room("engine.concurrency", also="benchmarks"),
+    "benchmarks/reporting/advice.py": Room("engine.concurrency", also="benchmarks", pure=True),
+    "benchmarks/harness/cells.py": Room("engine.concurrency plan", also="benchmarks"),  # what the library chooses
     "benchmarks/harness/places.py": Room(PUBLIC, also="benchmarks"),
     "benchmarks/harness/certificates.py": Room(also="cryptography"),
     "benchmarks/harness/serve.py": Room("testing", also="benchmarks"),
