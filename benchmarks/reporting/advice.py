@@ -12,6 +12,7 @@ from storage_guard.engine.concurrency import START
 
 CLOSE = 1.05  # two settings this near are one; then the fewer requests decide, and the fewer connections
 GOOD = 1.10
+_MACHINE = 0.20  # the best that was tried took so much longer than the link needs: something else was in the way
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,17 @@ class Advice:
         return self.to_best <= GOOD
 
     @property
+    def of_the_machine(self) -> bool:
+        """No setting came near what the link needs for it: nothing follows for the link."""
+        return self.best.gap is not None and self.best.gap > _MACHINE
+
+    @property
     def sentence(self) -> str:
+        if self.of_the_machine:
+            return (
+                "No advice: even the best of the settings took much longer than this link needs. What was measured is "
+                "the machine."
+            )
         default = self.default
         part = "one request" if default.part_mib is None else f"parts of {default.part_mib:g} MiB"
         lanes = "" if default.part_mib is None else f", {START} at a time to begin with"
@@ -114,11 +125,9 @@ def defaults(results: Results) -> list[Row]:
 def stream_pairs(results: Results) -> list[tuple[Row, Row]]:
     """A stream, and the file of its size on the same link."""
     files = {(row.world, row.size_mib): row for row in results.of("streams") if row.do == "file"}
-    return [
-        (row, files[row.world, row.size_mib])
-        for row in results.of("streams")
-        if row.do == "stream" and (row.world, row.size_mib) in files
-    ]
+    streams = [row for row in results.of("streams") if row.do == "stream" and (row.world, row.size_mib) in files]
+    streams.sort(key=lambda row: (row.world.words, row.size_mib, row.memory_mib or 0))
+    return [(row, files[row.world, row.size_mib]) for row in streams]
 
 
 def enough_memory(pairs: Sequence[tuple[Row, Row]]) -> Row | None:

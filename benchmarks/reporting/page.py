@@ -88,7 +88,7 @@ def _answers(results: Results) -> Iterator[str]:
     for name, each in grouped_by_link(found).items():
         road = results.roads.get(name)
         first = max(each, key=lambda one: one.size_mib)
-        worst = max(each, key=lambda one: one.to_best)
+        worst = max(each, key=lambda one: (not one.of_the_machine, one.to_best))
         words = [f"<strong>{escape(tables.link(results, name))}.</strong>", escape(worst.sentence)]
         if road is not None and first.default.part_mib is not None:
             words += [escape(sentence) for sentence in advice.why(road, first.size_mib, first.default.part_mib)]
@@ -175,21 +175,10 @@ def _sizes(results: Results) -> Iterator[str]:
             )
 
 
-def _cut(row: Row) -> str:
-    if row.part == "default":
-        return "nothing said"
-    return "one request" if row.part_mib is None else f"parts of {row.part_mib:g} MiB"
-
-
-def _cuts(cells: Sequence[Row]) -> list[str]:
-    set_mib = sorted({row.part_mib or 0 for row in cells if row.part == "set"})
-    return ["nothing said", "one request", *(f"parts of {mib:g} MiB" for mib in set_mib)]
-
-
 def _curves(cells: Sequence[Row]) -> list[svg.Line]:
     drawn: list[svg.Line] = []
-    for name in _cuts(cells):
-        points = sorted((row.size_mib, row.mb_per_s.median) for row in cells if _cut(row) == name)
+    for name in tables.cuts(cells):
+        points = sorted((row.size_mib, row.mb_per_s.median) for row in cells if tables.cut(row) == name)
         if points:
             drawn.append(svg.Line(name, points))
     floors = {row.size_mib: row.size_mib * (1 << 20) / 1e6 / row.floor_s for row in cells if row.floor_s is not None}
@@ -202,13 +191,13 @@ def _size_map(cells: Sequence[Row]) -> str | None:
     rated = [row for row in cells if row.ratio is not None]
     if not rated:
         return None
-    cuts = [name for name in _cuts(rated) if any(_cut(row) == name for row in rated)]
+    cuts = [name for name in tables.cuts(rated) if any(tables.cut(row) == name for row in rated)]
     sizes = sorted({row.size_mib for row in rated})
     best = {
         size: min((row for row in rated if row.size_mib == size), key=lambda row: row.wall_s.median) for size in sizes
     }
     spots = {
-        (cuts.index(_cut(row)), sizes.index(row.size_mib)): svg.Spot(row.ratio or 1, row is best[row.size_mib])
+        (cuts.index(tables.cut(row)), sizes.index(row.size_mib)): svg.Spot(row.ratio or 1, row is best[row.size_mib])
         for row in rated
     }
     names = [f"{size:g}" for size in sizes]
@@ -245,8 +234,8 @@ def _peers(results: Results) -> Iterator[str]:
     yield "<h2>Beside others</h2>"
     yield _p(
         "The same file, by each one's own way to send one: as its documentation's first example does it, and tuned, "
-        "with 16 parts at a time, of 4 MiB (OSS) and 5 MiB (S3). Hatched bars make no promise: they write over whatever "
-        "is at the key, which is less work. The whiskers are the quartiles."
+        "with 16 parts at a time, of 4 MiB (OSS) and 5 MiB (S3). Hatched bars make no promise: they write over "
+        "whatever is at the key, which is less work. The whiskers are the quartiles."
     )
     for (world, size_mib), cells in grouped(rows, lambda row: (row.world, row.size_mib)).items():
         drawn = [

@@ -23,10 +23,16 @@ def _lines(results: Results) -> Iterator[str]:
     if found:
         yield "\n## The answer\n"
         for name, each in grouped_by_link(found).items():
-            worst = max(each, key=lambda one: one.to_best)
+            worst = max(each, key=lambda one: (not one.of_the_machine, one.to_best))
             yield f"- **{tables.link(results, name)}.** {worst.sentence}"
         yield ""
         yield from _table(tables.answers(results))
+    for words, table in tables.grids(results):
+        yield f"\n## Times the floor: {words}\n"
+        yield from _table(table)
+    for words, table in tables.sizes(results):
+        yield f"\n## Seconds by size: {words}\n"
+        yield from _table(table)
     if tables.defaults(results).rows:
         yield "\n## Nothing said\n"
         yield from _table(tables.defaults(results))

@@ -164,3 +164,53 @@ def places(results: Results) -> Table:
 
 def intro_links(results: Results) -> list[str]:
     return [link(results, name) for name in results.roads if name != A_BUCKET or name in results.guessed]
+
+
+def grids(results: Results) -> list[tuple[str, Table]]:
+    """Part size against parts at a time, as times the floor: of each link and size."""
+    rows = [row for row in results.of("parallel_parts") if row.ours and row.do == "file" and row.ratio is not None]
+    found: list[tuple[str, Table]] = []
+    for (world, size_mib), cells in grouped(rows, lambda row: (row.world, row.size_mib)).items():
+        tried = {(row.part_mib, row.in_flight): row for row in cells if not row.default and row.part_mib is not None}
+        if len(tried) <= 5:
+            continue
+        lanes = sorted({lane for _, lane in tried if lane is not None})
+        parts = sorted({part for part, _ in tried if part is not None})
+        table = tuple((f"{part:g} MiB", *(_times(tried.get((part, lane))) for lane in lanes)) for part in parts)
+        found.append(
+            (f"{size_mib:g} MiB, {world.words}", Table(("parts", *(f"{lane} at a time" for lane in lanes)), table))
+        )
+    return found
+
+
+def _times(row: Row | None) -> str:
+    return "" if row is None or row.ratio is None else f"{row.ratio:.2f}"
+
+
+def sizes(results: Results) -> list[tuple[str, Table]]:
+    """Seconds by the size of the object and how it is cut, of each link."""
+    rows = [row for row in results.of("part_sizing") if row.ours and row.do == "file"]
+    found: list[tuple[str, Table]] = []
+    for world, cells in grouped(rows, lambda row: row.world).items():
+        by = {(row.size_mib, cut(row)): row for row in cells}
+        columns = cuts(cells)
+        table = tuple(
+            (
+                f"{size:g} MiB",
+                *(f"{by[size, name].wall_s.median:.3g}" if (size, name) in by else "" for name in columns),
+            )
+            for size in sorted({row.size_mib for row in cells})
+        )
+        found.append((world.words, Table(("object", *columns), table)))
+    return found
+
+
+def cut(row: Row) -> str:
+    if row.part == "default":
+        return "nothing said"
+    return "one request" if row.part_mib is None else f"parts of {row.part_mib:g} MiB"
+
+
+def cuts(cells: Sequence[Row]) -> list[str]:
+    set_mib = sorted({row.part_mib or 0 for row in cells if row.part == "set"})
+    return ["nothing said", "one request", *(f"parts of {mib:g} MiB" for mib in set_mib)]

@@ -80,6 +80,13 @@ def test_a_default_that_is_near_the_best_is_recommended_and_one_that_is_not_is_t
     assert bad.to_best == pytest.approx(0.60 / REGION.predicted_s(64 * MIB, 4 * MIB, 16))
 
 
+def test_where_the_machine_was_measured_nothing_follows_for_the_link() -> None:
+    cell = run(0.60, part="set", part_mib=4.0, in_flight=16)
+    (found,) = advice.advices(parsed([text("parallel_parts", run(0.90), cell)]))
+    assert found.of_the_machine
+    assert found.sentence.startswith("No advice")
+
+
 def test_what_the_model_does_not_explain_is_said() -> None:
     results = parsed([grid(0.60)])
     assert [row.default for row in advice.off(results)] == [True]

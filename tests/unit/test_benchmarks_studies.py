@@ -85,7 +85,7 @@ def test_a_stream_is_measured_beside_the_file(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
     runs = {run["do"]: run for run in runs_of((tmp_path / "out").read_text())}
     assert runs["stream"]["memory_mib"] == 16
-    assert runs["stream"]["requests"] == 2 + 3
+    assert runs["stream"]["requests"] == 3 + 3
     assert runs["file"]["requests"] == 1
     assert {run["scheme"] for run in runs.values()} == {"https"}
 
