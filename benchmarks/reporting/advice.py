@@ -28,6 +28,11 @@ class Advice:
     tried: int
 
     @property
+    def weight(self) -> tuple[bool, bool, int, float]:
+        """Of several sizes on one link the heaviest is told first."""
+        return (not self.of_the_machine, not self.sufficient, self.tried, self.to_best)
+
+    @property
     def to_best(self) -> float:
         return self.default.wall_s.median / self.best.wall_s.median
 
@@ -57,7 +62,8 @@ class Advice:
         modest = f"parts of {self.modest.part_mib or 0:g} MiB, {self.modest.in_flight or START} at a time"
         if self.sufficient:
             none = f"None of {settings} was" if self.tried > 1 else "The other setting that was tried was not"
-            return f"Tell it nothing. {said}{none} a tenth faster. A program that must be told: {modest}."
+            own = "" if default.part_mib is None else f" A program that must be told: {part}, {START} at a time."
+            return f"Tell it nothing. {said}{none} a tenth faster.{own}"
         return f"Tell it: {modest}. {said}The best of {settings} was {self.to_best:.2f} times as fast."
 
 
@@ -118,8 +124,12 @@ def off(results: Results) -> list[Row]:
 
 
 def defaults(results: Results) -> list[Row]:
-    """Everything of 16 MiB and more that was sent as a file and nothing said."""
-    return [row for row in results.rows if row.default and row.do == "file" and row.size_mib >= 16]
+    """Everything of 16 MiB and more that was sent as a file and nothing said; of several studies the one with the most
+    rounds."""
+    rows = [row for row in results.rows if row.default and row.do == "file" and row.size_mib >= 16]
+    return [
+        max(same, key=lambda row: row.rounds) for same in grouped(rows, lambda row: (row.world, row.size_mib)).values()
+    ]
 
 
 def stream_pairs(results: Results) -> list[tuple[Row, Row]]:

@@ -87,11 +87,10 @@ def _answers(results: Results) -> Iterator[str]:
     yield "<h2>The answer</h2>"
     for name, each in grouped_by_link(found).items():
         road = results.roads.get(name)
-        first = max(each, key=lambda one: one.size_mib)
-        worst = max(each, key=lambda one: (not one.of_the_machine, one.to_best))
-        words = [f"<strong>{escape(tables.link(results, name))}.</strong>", escape(worst.sentence)]
-        if road is not None and first.default.part_mib is not None:
-            words += [escape(sentence) for sentence in advice.why(road, first.size_mib, first.default.part_mib)]
+        told = max(each, key=lambda one: one.weight)
+        words = [f"<strong>{escape(tables.link(results, name))}.</strong>", escape(told.sentence)]
+        if road is not None and told.default.part_mib is not None:
+            words += [escape(sentence) for sentence in advice.why(road, told.size_mib, told.default.part_mib)]
         yield f"<div class='answer'>{' '.join(words)}</div>"
     yield _table(tables.answers(results))
 

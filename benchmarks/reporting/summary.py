@@ -23,8 +23,8 @@ def _lines(results: Results) -> Iterator[str]:
     if found:
         yield "\n## The answer\n"
         for name, each in grouped_by_link(found).items():
-            worst = max(each, key=lambda one: (not one.of_the_machine, one.to_best))
-            yield f"- **{tables.link(results, name)}.** {worst.sentence}"
+            told = max(each, key=lambda one: one.weight)
+            yield f"- **{tables.link(results, name)}.** {told.sentence}"
         yield ""
         yield from _table(tables.answers(results))
     for words, table in tables.grids(results):

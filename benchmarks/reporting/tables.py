@@ -175,7 +175,7 @@ def grids(results: Results) -> list[tuple[str, Table]]:
         if len(tried) <= 5:
             continue
         lanes = sorted({lane for _, lane in tried if lane is not None})
-        parts = sorted({part for part, _ in tried if part is not None})
+        parts = sorted({part for part, _ in tried})
         table = tuple((f"{part:g} MiB", *(_times(tried.get((part, lane))) for lane in lanes)) for part in parts)
         found.append(
             (f"{size_mib:g} MiB, {world.words}", Table(("parts", *(f"{lane} at a time" for lane in lanes)), table))
