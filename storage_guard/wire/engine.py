@@ -89,6 +89,11 @@ class Engine:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
+    def end_soon(self) -> None:
+        """The same, without waiting: nobody is there any more who could submit."""
+        self._closing = True
+        self._ring()
+
     def abandon(self) -> None:
         """In a child of the process, which has no such thread: nobody here will hear of what is under way."""
         self._closing = True

@@ -10,7 +10,9 @@ connection closed. For bodies that have to be read, and for answers that are lar
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Self
 
@@ -24,8 +26,16 @@ from storage_guard.wire.settings import Settings
 _WAITING_PER_CONNECTION = 64
 
 
+def _end_soon(process: int, engine: weakref.ref[Engine]) -> None:
+    found = engine()
+    if found is not None and os.getpid() == process:  # a child has no such thread, and the bell is its parent's
+        found.end_soon()
+
+
 class Loop:
     """Any thread may call it, and a child of the process that made it, which gets a thread and connections of its own.
+
+    One that is dropped ends its thread, as `close` does.
 
     Memory: `connections` requests with their answers, and 64 times as many that wait; then `submit` waits. The thread
     is there from the first request on.
@@ -101,5 +111,7 @@ class Loop:
                 raise RuntimeError("the loop is closed")
             if self._engine is None or not self._engine.runs:
                 most_waiting = self._connections * _WAITING_PER_CONNECTION
-                self._engine = Engine(self._settings, self._routes, self._connections, most_waiting)
+                self._engine = engine = Engine(self._settings, self._routes, self._connections, most_waiting)
+                # Its thread does not know us, and would run for ever.
+                weakref.finalize(self, _end_soon, os.getpid(), weakref.ref(engine)).atexit = False
             return self._engine

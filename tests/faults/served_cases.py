@@ -212,6 +212,17 @@ def plots(kinds: Sequence[Kind], members: Sequence[str]) -> Iterator[Plot]:
                 yield Plot([(member, kind, 1)], "never" if about == "s" else rival, released, about)
 
 
+def stays_unknown(there: World, case: Case) -> bool:
+    """Whether it does when nothing else runs: who is hasty may lose answers that no plot took, to a busy machine."""
+    for attempt in range(3):
+        plot = replace(case.plot, struck=0, holds=[], met={})
+        again = Case(there, f"{case.name}-{attempt}", case.way, plot)
+        run(there, [again])
+        if not isinstance(again.told, OutcomeUnknown):
+            return False
+    return True
+
+
 def two_at_a_time(kinds: Sequence[Kind], commit: str) -> Iterator[Plot]:
     """The answer to a commit is lost, and then what is asked about it: once, or for ever."""
     asked = ("head", "abort", "scan_parts") if commit == "finish_new" else ("head",)

@@ -190,7 +190,7 @@ def test_who_is_told_hears_it_once_and_may_submit_more(caplog: pytest.LogCapture
 
 def test_a_loop_that_is_closed_leaves_nobody_waiting_and_nothing_behind() -> None:
     gc.collect()
-    before = len(os.listdir("/proc/self/fd"))
+    before, threads = len(os.listdir("/proc/self/fd")), set(threading.enumerate())
     arrived, over = threading.Event(), threading.Event()
 
     def script(_heard: Heard) -> None:
@@ -210,7 +210,8 @@ def test_a_loop_that_is_closed_leaves_nobody_waiting_and_nothing_behind() -> Non
         with pytest.raises(RuntimeError):
             loop.submit(request)
         over.set()
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("storage-guard")] == []
+    left = set(threading.enumerate()) - threads
+    assert [thread.name for thread in left if thread.name.startswith("storage-guard")] == []
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
@@ -345,3 +346,15 @@ def test_what_was_called_off_is_not_sent_and_does_not_hold_up_the_rest() -> None
         assert [type(outcome(each)) for each in called_off] == [Busy] * 3
     assert [line.split()[1] for line in heard] == ["/on"]
     assert told == [sent]
+
+
+def test_a_loop_that_is_dropped_ends_its_thread() -> None:
+    before = set(threading.enumerate())
+    with scripted(lambda heard: OK) as server:
+        loop = Loop(Settings())
+        assert loop.submit(Request("PUT", server.url + "/k", {}, b"x")).result(30).status == 200
+        (thread,) = [each for each in set(threading.enumerate()) - before if each.name == "storage-guard-wire"]
+        del loop
+        gc.collect()
+        thread.join(10)
+        assert not thread.is_alive()
