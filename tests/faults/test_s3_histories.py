@@ -38,8 +38,8 @@ def run(setting: str, seeds: range, *, freely: bool) -> Tried:
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_what_clients_are_told_is_true(setting: str, freely: bool) -> None:
     first = 10 * list(SETTINGS).index(setting) + 100 * freely
-    tried = run(setting, range(first, first + 4), freely=freely)
-    assert tried.operations > 150
+    tried = run(setting, range(first, first + (4 if freely else 2)), freely=freely)
+    assert tried.operations > 80
     assert sum(tried.struck.values()) > 10
 
 
