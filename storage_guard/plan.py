@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from storage_guard.body import WINDOW_BYTES
 from storage_guard.model import Limits, MiB, PartSlot
 
+# Measured in benchmarks/results: part_sizing-region.jsonl for the sizes, parallel_parts-*.jsonl for how many at a time,
+# streams.jsonl for streams. docs/part-sizing.md says what is weighed.
 DEFAULT_PART_BYTES = 8 * MiB
 SMALL_PART_BYTES = 4 * MiB
 MANY_PARTS = 16

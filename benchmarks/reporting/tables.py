@@ -107,7 +107,7 @@ def peers(results: Results, rows: Sequence[Row]) -> Table:
             f"{row.cpu_s:.3g} s",
             "" if row.growth_mib is None else f"{row.growth_mib:.3g} MiB",
             "" if row.requests is None else f"{row.requests:g}",
-            results.facts.get(row.side, ""),
+            results.facts.get(f"{row.world.service} {row.side}", ""),
         )
         for row in sorted(rows, key=lambda row: row.wall_s.median)
     ]
