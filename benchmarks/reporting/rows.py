@@ -85,8 +85,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Results:
-    """`environments` are the lines that say where and by which command; `facts` of each side of a service, in words; `roads` of
-    each link, `guessed` those that were found from the figures."""
+    """`environments` are the lines that say where and by which command; `facts` of each side of a service, in words;
+    `roads` of each link, `guessed` those that were found from the figures."""
 
     rows: tuple[Row, ...]
     environments: tuple[Mapping[str, Any], ...]

@@ -15,6 +15,7 @@ _VIRIDIS = ("440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779"
 # Okabe and Ito's, without those that are too pale on white.
 _LINES = ("0072b2", "d55e00", "009e73", "cc79a7", "56b4e9", "000000", "e69f00", "888888", "5b3a8e")
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 2", "1 2", "6 6", "3 1")
+_LEGEND_WIDE = 460
 _WORST = 4.0  # times the floor: from here on a cell is as dark as can be
 _FONT = "font-family='system-ui, -apple-system, Segoe UI, DejaVu Sans, sans-serif'"
 
@@ -71,7 +72,7 @@ def heat_map(
 ) -> str:
     """`spots` by (row, column); what is missing was not measured."""
     wide, high, left, top = 74, 34, 118, 62
-    width, height = left + wide * len(columns) + 20, top + high * len(rows) + 66
+    width, height = left + max(wide * len(columns) + 20, _LEGEND_WIDE), top + high * len(rows) + 66
     parts = [_text(left + wide * len(columns) / 2, 20, across, more="font-weight='600'")]
     parts += [_text(left + wide * (number + 0.5), 48, name) for number, name in enumerate(columns)]
     parts.append(_text(8, 48, down, anchor="start", more="font-weight='600'"))

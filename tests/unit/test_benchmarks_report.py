@@ -131,7 +131,7 @@ def test_a_stream_is_judged_by_the_file_of_its_size() -> None:
 
 
 def test_peers_are_drawn_with_their_versions_and_those_without_a_promise_are_hatched() -> None:
-    side = {"kind": "side", "side": "other, no condition", "facts": {"other": "1.2"}}
+    side = {"kind": "side", "service": "oss", "side": "other, no condition", "facts": {"other": "1.2"}}
     told = page(parsed([text("peers", run(0.3), side, run(0.2, side="other, no condition", part=None))]))
     assert "other 1.2" in told
     assert "stroke='#fff' stroke-width='2'/>" in told
