@@ -454,6 +454,10 @@ def planted(way: Way, tmp_path: Path) -> None:
         try_all(World("memory", tmp_path, way, [fault]) for fault in every_one(way, 4))
 
 
+def unknown_crc(_original: object, _algorithm: str) -> None:
+    """Of no source is a checksum known."""
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_planted_an_unpinned_source_is_caught(way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unpinned(location: Location, key: str, **_: object) -> ObjectRef:
@@ -466,7 +470,7 @@ def test_planted_an_unpinned_source_is_caught(way: Way, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(remote, "ObjectRef", unpinned)
     monkeypatch.setattr(MemoryDriver, "read", unpinned_read)
-    monkeypatch.setattr(remote.Original, "crc_of", lambda *_: None)  # what is mixed would be found out by its checksum
+    monkeypatch.setattr(remote.Original, "crc_of", unknown_crc)  # what is mixed would be found out by its checksum
     planted(way, tmp_path)
 
 
