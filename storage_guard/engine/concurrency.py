@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # A request of 8 MiB over one connection and 30 ms away keeps 40 MB/s moving at best; a link of 400 needs ten of them
 # at once, and nothing is known of the link before the first answer, when a small object is half sent already. The rows:
-# benchmarks/results/parallel_parts-*.jsonl, defaults.jsonl.
+# benchmarks/results/parallel_parts-*.jsonl, defaults*.jsonl.
 START = 16
 MOST = 64
 
