@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from functools import cache, lru_cache
+from functools import cache
 from typing import Literal
 
 IfExists = Literal["error", "same", "skip"]
@@ -364,7 +364,6 @@ def _out_of_time(write: Write) -> Write:
             return _decide(write, Verdict.UNKNOWN if write.suspect else Verdict.NOT_WRITTEN)
 
 
-@lru_cache(maxsize=256)  # most writes end alike, and a copy takes longer than a look
 def _decide(write: Write, verdict: Verdict) -> Write:
     return replace(write, doing=Doing.NOTHING, verdict=verdict)
 
