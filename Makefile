@@ -11,8 +11,8 @@ VENV ?= .venv
 FILE ?=
 BENCH ?= bench
 BIN = $(VENV)/bin
-# A file of tests stays in one process: what it sets up is set up once.
-SIDE_BY_SIDE = -n auto --maxprocesses 4 --dist loadfile
+# Three at a time on two processors, as many tests wait; a file stays in one process: what it sets up is set up once.
+SIDE_BY_SIDE = -n 3 --dist loadfile
 
 .PHONY: demo test soak check format mutants bench bench-full clean
 
