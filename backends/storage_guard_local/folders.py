@@ -12,7 +12,7 @@ import stat
 import threading
 from collections.abc import Sequence
 
-from storage_guard.driver import Refused
+from storage_guard.driver import Busy, Refused
 from storage_guard.errors import InvalidKey
 from storage_guard.names import RESERVED, check_key
 from storage_guard_local.syscalls import O_DIRECTORY, O_NOFOLLOW, O_PATH, System
@@ -126,7 +126,7 @@ class Folders:
                 with self._lock:
                     self._anchored.discard(place.identity)  # another program removed its last bearer
             return
-        raise Refused(f"the folders above {place.key!r} are removed as fast as they are made", why="request")
+        raise Busy(f"the folders above {place.key!r} are removed as fast as they are made")
 
     def _identify(self, place: Place) -> None:
         try:  # no context manager on the way of every create

@@ -12,6 +12,7 @@ from enum import Enum, auto
 
 from storage_guard.driver import (
     WINDOW_BYTES,
+    Busy,
     Checksum,
     Exists,
     ObjectInfo,
@@ -102,7 +103,7 @@ class Publisher:
     def commit(self, place: Place, staged: Staged, checksum: Checksum | None, meta: WriteMeta) -> ObjectInfo:
         """Publish a file that holds all its bytes. The caller discards `staged`, whatever happens.
 
-        Raises Exists, Unguarded, Unsupported, Unsynced, Refused, Lost.
+        Raises Busy, Exists, Unguarded, Unsupported, Unsynced, Refused, Lost.
         """
         info = self._seal(place, staged, checksum, meta)
         for _ in range(_TRIES):
@@ -126,7 +127,7 @@ class Publisher:
                 info = self._seal(place, staged, checksum, meta)
             else:
                 raise _signal(step, failed or OSError(), place) from failed
-        raise Refused(f"the folder of {place.key!r} is removed as fast as it is made", why="request")
+        raise Busy(f"the folder of {place.key!r} is removed as fast as it is made")
 
     def _enter(self, place: Place, staged: Staged) -> None:
         if staged.way is Way.ANONYMOUS:
