@@ -53,8 +53,8 @@ class TestLocal(HistoryContract):
 class Soak(HistoryContract):
     """The same for long, counted."""
 
-    histories = 500
-    free_histories = 250
+    histories = 260
+    free_histories = 130
     tried: ClassVar[list[Ran]] = []
 
     def has_run(self, ran: Ran) -> None:
