@@ -12,7 +12,7 @@ import stat
 import threading
 from collections.abc import Sequence
 
-from storage_guard.driver import Busy, Refused
+from storage_guard.driver import Refused
 from storage_guard.errors import InvalidKey
 from storage_guard.names import RESERVED, check_key
 from storage_guard_local.syscalls import O_DIRECTORY, O_NOFOLLOW, O_PATH, System
@@ -20,7 +20,7 @@ from storage_guard_local.trouble import refused, refusing
 
 _READ = os.O_RDONLY | O_DIRECTORY
 _PASS = (O_PATH or os.O_RDONLY) | O_DIRECTORY
-_TRIES = 100  # a rival must remove the same folder within microseconds, again and again, to use them up
+_TRIES = 1000  # rivals who keep removing a folder use up a hundred on a busy machine
 _MOST_REMEMBERED = 10_000
 
 
@@ -126,7 +126,7 @@ class Folders:
                 with self._lock:
                     self._anchored.discard(place.identity)  # another program removed its last bearer
             return
-        raise Busy(f"the folders above {place.key!r} are removed as fast as they are made")
+        raise Refused(f"the folders above {place.key!r} are removed as fast as they are made", why="request")
 
     def _identify(self, place: Place) -> None:
         try:  # no context manager on the way of every create

@@ -12,7 +12,6 @@ from enum import Enum, auto
 
 from storage_guard.driver import (
     WINDOW_BYTES,
-    Busy,
     Checksum,
     Exists,
     ObjectInfo,
@@ -30,7 +29,7 @@ from storage_guard_local.staging import NO_LINK, NO_RENAME, Staged, Staging, Way
 from storage_guard_local.syscalls import System
 from storage_guard_local.trouble import SPACE, UNSUPPORTED, lost, name_of, refused, refusing
 
-_TRIES = 100
+_TRIES = 1000
 _TOO_LARGE = SPACE | {errno.E2BIG, errno.ERANGE}
 _NO_CHECKSUM = Checksum("crc64xz", "0" * 16)  # as long as a real one
 _SOME_TIME_NS = 10**18
@@ -103,7 +102,7 @@ class Publisher:
     def commit(self, place: Place, staged: Staged, checksum: Checksum | None, meta: WriteMeta) -> ObjectInfo:
         """Publish a file that holds all its bytes. The caller discards `staged`, whatever happens.
 
-        Raises Busy, Exists, Unguarded, Unsupported, Unsynced, Refused, Lost.
+        Raises Exists, Unguarded, Unsupported, Unsynced, Refused, Lost.
         """
         info = self._seal(place, staged, checksum, meta)
         for _ in range(_TRIES):
@@ -127,7 +126,7 @@ class Publisher:
                 info = self._seal(place, staged, checksum, meta)
             else:
                 raise _signal(step, failed or OSError(), place) from failed
-        raise Busy(f"the folder of {place.key!r} is removed as fast as it is made")
+        raise Refused(f"the folder of {place.key!r} is removed as fast as it is made", why="request")
 
     def _enter(self, place: Place, staged: Staged) -> None:
         if staged.way is Way.ANONYMOUS:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from enum import Enum
 
-from storage_guard.driver import Busy, Refused, Unguarded
+from storage_guard.driver import Refused, Unguarded
 from storage_guard_local.folders import Folders, Place
 from storage_guard_local.syscalls import O_NOFOLLOW, O_TMPFILE, System, proc_path
 from storage_guard_local.trouble import UNSUPPORTED, refused, refusing
@@ -26,7 +26,7 @@ from storage_guard_local.trouble import UNSUPPORTED, refused, refusing
 _NO_TMPFILE = UNSUPPORTED | {errno.EISDIR, errno.EINVAL}
 NO_LINK = UNSUPPORTED | {errno.EPERM, errno.EMLINK}
 NO_RENAME = UNSUPPORTED | {errno.EINVAL}
-_TRIES = 100
+_TRIES = 1000
 
 
 class Way(Enum):
@@ -92,7 +92,7 @@ class Staging:
         self._named: dict[int, Way] = {}
 
     def open(self, place: Place) -> Staged:
-        """An empty unpublished file for a place. Raises Busy, Refused, Unguarded."""
+        """An empty unpublished file for a place. Raises Refused, Unguarded."""
         for _ in range(_TRIES):
             if not O_TMPFILE or place.device in self._no_anonymous:
                 return self.open_named(place)
@@ -105,7 +105,7 @@ class Staging:
                     self._folders.open_again(place)
                 else:
                     raise refused(exc, "cannot open an unnamed file") from exc
-        raise Busy(f"the folder of {place.key!r} is removed as fast as it is made")
+        raise Refused(f"the folder of {place.key!r} is removed as fast as it is made", why="request")
 
     def forget_anonymous(self, device: int) -> None:
         with self._lock:
