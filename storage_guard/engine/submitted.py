@@ -7,8 +7,8 @@ from typing import TypeGuard
 
 from storage_guard import outcome
 from storage_guard.driver import Outcome, Reply
+from storage_guard.engine import writing
 from storage_guard.engine.creation import Creation
-from storage_guard.engine.payload import KnownData
 from storage_guard.engine.policy import Policy, Wanted
 from storage_guard.engine.source import BytesSource
 from storage_guard.model import Receipt, WriteMeta
@@ -74,21 +74,8 @@ def submitted(
     throttled: Callable[[float], None],
 ) -> SubmittedCreation | None:
     """None for what is not sent in one request. Raises what `Store.create` raises before it sends."""
-    can = policy.known()
-    policy.check_named(wanted, can)
     data = bytes(data)
-    source = BytesSource(data)
-    payload, multipart = policy.payload(source, wanted.key, can)
-    if multipart or not isinstance(payload, KnownData):
-        return None
-    creation = Creation(
-        policy.target(wanted, can, policy.vouch("put", can, wanted)),
-        patience,
-        payload,
-        wanted.meta,
-        multipart=False,
-        bounds=policy.bounds,
-        throttled=throttled,
+    creation, write = writing.prepared(
+        policy, wanted, BytesSource(data), policy.known(), patience=patience, throttled=throttled
     )
-    write = outcome.start(multipart=False, if_exists=wanted.if_exists, named=wanted.named, rewindable=True)
-    return SubmittedCreation(wanted, data, creation, write)
+    return None if write.multipart else SubmittedCreation(wanted, data, creation, write)

@@ -10,8 +10,9 @@ from storage_guard import outcome
 from storage_guard.engine.creation import Creation
 from storage_guard.engine.policy import Policy, Wanted
 from storage_guard.engine.sending import Progress
-from storage_guard.engine.source import open_source
-from storage_guard.model import Receipt
+from storage_guard.engine.source import Source, open_source
+from storage_guard.model import Capabilities, Receipt
+from storage_guard.outcome import Write
 from storage_guard.retry import Patience
 
 if TYPE_CHECKING:
@@ -43,26 +44,45 @@ def create(
                 receipt = resumable.create()
                 done = True
                 return receipt
-        payload, multipart = policy.payload(source, key, can)
-        guarantee = policy.vouch("finish" if multipart else "put", can, wanted)
-        write = outcome.start(
-            multipart=multipart,
-            if_exists=wanted.if_exists,
-            named=wanted.named,
-            rewindable=payload.rewindable or not multipart,
+        creation, write = prepared(
+            policy, wanted, source, can, patience=patience, progress=progress, throttled=throttled
         )
-        receipt = Creation(
-            policy.target(wanted, can, guarantee),
-            patience,
-            payload,
-            wanted.meta,
-            multipart=multipart,
-            bounds=policy.bounds,
-            diary=policy.diary(wanted, can) if multipart else None,
-            progress=progress,
-            throttled=throttled,
-        ).create(write)
+        receipt = creation.create(write)
         done = True
     finally:
         source.close(done=done)
     return receipt
+
+
+def prepared(
+    policy: Policy,
+    wanted: Wanted,
+    source: Source,
+    can: Capabilities,
+    *,
+    patience: Patience,
+    progress: Progress | None = None,
+    throttled: Callable[[float], None] | None = None,
+) -> tuple[Creation, Write]:
+    """What carries out a create, and its first state: nothing was sent. Raises what `Store.create` raises before it
+    sends."""
+    payload, multipart = policy.payload(source, wanted.key, can)
+    guarantee = policy.vouch("finish" if multipart else "put", can, wanted)
+    creation = Creation(
+        policy.target(wanted, can, guarantee),
+        patience,
+        payload,
+        wanted.meta,
+        multipart=multipart,
+        bounds=policy.bounds,
+        diary=policy.diary(wanted, can) if multipart else None,
+        progress=progress,
+        throttled=throttled,
+    )
+    write = outcome.start(
+        multipart=multipart,
+        if_exists=wanted.if_exists,
+        named=wanted.named,
+        rewindable=payload.rewindable or not multipart,
+    )
+    return creation, write

@@ -135,7 +135,7 @@ MAY = {
     ),
     "storage_guard/engine/ids.py": Room(),
     "storage_guard/engine/submitted.py": Room(
-        "driver engine.creation engine.payload engine.policy engine.source model outcome retry"
+        "driver engine.creation engine.policy engine.source engine.writing model outcome retry"
     ),
     "storage_guard/engine/results.py": Room("engine.policy engine.submitted errors model signals ticket"),
     "storage_guard/engine/many.py": Room(
