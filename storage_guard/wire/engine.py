@@ -27,7 +27,6 @@ _POLLED = {
 # looks up by itself, at latest so long after something was submitted.
 _DOZE_MS = 5
 _AWAKE_S = 0.5
-
 _BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
@@ -142,8 +141,8 @@ class Engine:
         try:
             while True:
                 left, good, bad = self._multi.info_read()
-                done += [self._conclude(curl, pycurl.E_OK, "") for curl in good]
-                done += [self._conclude(curl, code, text) for curl, code, text in bad]
+                for curl, code, text in [*((curl, pycurl.E_OK, "") for curl in good), *bad]:
+                    done.append(self._conclude(curl, code, text))
                 if not left:
                     return
         finally:
@@ -230,7 +229,7 @@ class Engine:
             self._dozes = self._sleeps = False
             return
         left_ms = self._multi.timeout()
-        if awake:
+        if self._dozes:
             left_ms = _DOZE_MS if left_ms < 0 else min(left_ms, _DOZE_MS)
         events = self._poll.poll(None if left_ms < 0 else left_ms)
         self._dozes = self._sleeps = False

@@ -1,3 +1,4 @@
+# pyright: reportPrivateUsage=false
 """Many small requests, side by side."""
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from storage_guard.body import BytesBody
 from storage_guard.driver import Busy, Lost, Refused, Signal
 from storage_guard.testing.server import running
+from storage_guard.wire.engine import Engine
 from storage_guard.wire.messages import Answer, Request
 from storage_guard.wire.multi import Loop
 from storage_guard.wire.pending import Pending
@@ -358,3 +362,18 @@ def test_a_loop_that_is_dropped_ends_its_thread() -> None:
         gc.collect()
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_trouble_with_one_answer_does_not_keep_those_before_it_from_who_waits() -> None:
+    good, bad = Pending(Request("PUT", "http://h/1", {}), None), RuntimeError("of our own")
+
+    def conclude(curl: Pending | RuntimeError, _code: int, _text: str) -> tuple[Pending, Signal]:
+        if isinstance(curl, RuntimeError):
+            raise curl
+        return curl, Busy("told")
+
+    read: tuple[int, list[object], list[object]] = (0, [good, bad], [])
+    engine: Any = SimpleNamespace(_multi=SimpleNamespace(info_read=lambda: read), _conclude=conclude)
+    with pytest.raises(RuntimeError, match="of our own"):
+        Engine._finish(engine)
+    assert isinstance(outcome(good), Busy)
