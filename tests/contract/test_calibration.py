@@ -19,6 +19,8 @@ from storage_guard.testing import DriverContract
 HERE = Path(__file__).parent
 LAWS = sorted(name for name in dir(DriverContract) if name.startswith("test_"))
 
+RAN = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+
 Failed = Mapping[str, set[str]]
 
 
@@ -28,33 +30,44 @@ pytestmark = pytest.mark.timeout(700)
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> Failed:
     """The laws that failed, without their parameters, by the name of the planted driver."""
-    report = tmp_path_factory.mktemp("planted") / "report.xml"
-    # A planted driver may hang: that is a failure of one law, shown with every thread's stack, not of this instrument.
-    limits = ["-o", "timeout=60", "-o", "faulthandler_timeout=45"]
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", *limits]
-    printed = tmp_path_factory.mktemp("printed") / "out.txt"
-    with printed.open("wb") as out:
-        try:
-            subprocess.run(
-                [*command, f"--junitxml={report}", str(HERE / "planted.py")],
-                cwd=HERE.parents[1],
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                timeout=600,
-            )
-        except subprocess.TimeoutExpired:
-            pytest.fail(f"the planted drivers took over 600 s:\n{printed.read_text(errors='replace')[-8000:]}")
+    folder = tmp_path_factory.mktemp("planted")
+    report, printed = folder / "report.xml", folder / "out.txt"
+    # Whoever broke off the whole run (a signal, a machine without threads to give) said nothing of a planted driver.
+    if (code := _run(report, printed)) not in RAN:
+        code = _run(report, printed)
+    assert code in RAN, f"the planted drivers were not all tried, exit code {code}:\n{_end_of(printed)}"
     failed: dict[str, set[str]] = defaultdict(set)
     cases = list(ElementTree.parse(report).iter("testcase"))
-    assert len(cases) > len(LAWS) * len(PLANTED), "the planted drivers were not all tried"
+    assert len(cases) > len(LAWS) * len(PLANTED), f"the planted drivers were not all tried:\n{_end_of(printed)}"
     for case in cases:
         assert case.find("error") is None, f"{case.get('classname')}::{case.get('name')} could not be run"
         if case.find("failure") is not None:
             driver = case.get("classname", "").rpartition(".Test")[2]
             failed[driver].add(case.get("name", "").partition("[")[0])
     return failed
+
+
+def _run(report: Path, printed: Path) -> int:
+    # A planted driver may hang: that is a failure of one law, shown with every thread's stack, not of this instrument.
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "-o", "timeout=60"]
+    with printed.open("wb") as out:
+        try:
+            return subprocess.run(
+                [*command, f"--junitxml={report}", str(HERE / "planted.py")],
+                cwd=HERE.parents[1],
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                timeout=300,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"the planted drivers took over 300 s:\n{_end_of(printed)}")
+
+
+def _end_of(printed: Path) -> str:
+    return printed.read_text(errors="replace")[-8000:]
 
 
 def test_the_driver_that_the_planted_ones_are_made_of_is_sound(failed: Failed) -> None:
