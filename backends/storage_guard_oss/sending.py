@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from storage_guard.driver import Body, ObjectInfo, Reply
 from storage_guard.wire import messages
 from storage_guard.wire.services.carrying import Carrier
+from storage_guard.wire.services.times import utc_now
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.signing import Unsigned, query_string
 from storage_guard_oss.addressing import Address
@@ -15,10 +16,6 @@ from storage_guard_oss.message import Answer, Request, Route
 from storage_guard_oss.signing import Signing
 
 _SECRET = ("authorization", "x-oss-security-token")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Sender:
@@ -33,7 +30,7 @@ class Sender:
         signing: Signing,
         settings: Settings,
         headers: Mapping[str, str],
-        now: Callable[[], datetime] = _now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.address = address
         self.settings = settings

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from storage_guard.driver import Body, ObjectInfo, Refused, Reply
 from storage_guard.wire import messages
 from storage_guard.wire.services.carrying import Carrier
+from storage_guard.wire.services.times import utc_now
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.signing import Unsigned, query_string
 from storage_guard.wire.signing.s3_v4 import EMPTY_SHA256
@@ -25,10 +26,6 @@ _SECRET = (
 )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Sender:
     """Any thread may use it, and a child of the process that made it.
 
@@ -43,7 +40,7 @@ class Sender:
         settings: Settings,
         *,
         headers: Mapping[str, str],
-        now: Callable[[], datetime] = _now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.bucket = bucket
         self.address = addresses.find(bucket)

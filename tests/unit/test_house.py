@@ -228,6 +228,7 @@ MAY = {
     "storage_guard/wire/services/carrying.py": Room("driver wire"),
     "storage_guard/wire/services/keys.py": Room("driver wire.signing", pure=True),
     "storage_guard/wire/services/sources.py": Room("driver"),
+    "storage_guard/wire/services/times.py": Room("wire.services"),  # reads the clock
     "storage_guard/wire/signing/": Room("wire.signing", pure=True),
     "backends/storage_guard_local/": Room(FOR_DRIVERS, also="storage_guard_local"),
     "backends/storage_guard_oss/": Room(FOR_DRIVERS, also="storage_guard_oss oss2 requests"),

@@ -1,4 +1,4 @@
-"""Times as services write them, and what follows from them. Pure."""
+"""Times as services write them, and what follows from them. Pure, but for `utc_now`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from functools import lru_cache
 from storage_guard.wire.services.message import Answer
 
 MOST_WAIT_S = 3600.0
+
+
+def utc_now() -> datetime:
+    """The time of this machine."""
+    return datetime.now(UTC)
 
 
 def instant(text: str) -> datetime:
