@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from benchmarks.harness.clients.base import Client, FileSystem, Settable, Target
+from benchmarks.harness.clients.base import Client, FileSystem, Many, Settable, Target
 
 _FAILURES = 5  # told of a job
 _PIECE_BYTES = 256 * 1024  # of a stream
@@ -201,6 +201,9 @@ class _Worker:
             thread.join()
 
     def _many(self, job: dict[str, Any], tally: _Tally) -> None:
+        if not hasattr(self._client, "create_many"):
+            raise TypeError("this client has no call for many objects")
+        many = cast("Many", self._client)
         data = os.urandom(job["bytes"])
         until_s = time.perf_counter() + job["seconds"]
 
@@ -212,7 +215,7 @@ class _Worker:
 
         created = 0
         failures: list[Exception] = []
-        for failure in self._client.create_many(items()):
+        for failure in many.create_many(items()):
             if failure is None:
                 created += 1
             else:

@@ -47,6 +47,10 @@ class Client(Protocol):
     @abstractmethod
     def create_file(self, key: str, path: str) -> None: ...
 
+
+class Many(Client, Protocol):
+    """One that has a call for very many objects."""
+
     @abstractmethod
     def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterable[Exception | None]:
         """In one call: an exception or None for each, as they end."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.harness.clients.base import Target
@@ -45,6 +44,3 @@ class Boto3:
     def create_file(self, key: str, path: str) -> None:
         # It takes no condition: the same work, without the promise.
         self._client.upload_file(path, self._bucket, self._prefix + key, Config=self._config)
-
-    def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterable[Exception | None]:
-        raise NotImplementedError("boto3 has no such call")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +47,3 @@ class Obstore:
         else:
             # In parts it takes no condition: the same work, without the promise.
             obstore.put(self._store, self._prefix + key, Path(path), **self._more)
-
-    def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterable[Exception | None]:
-        raise NotImplementedError("obstore has no such call")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,6 @@ class Opendal:
     def create_file(self, key: str, path: str) -> None:
         # OpenDAL's Python has no call that sends a file: it is read whole.
         self.create(key, Path(path).read_bytes())
-
-    def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterable[Exception | None]:
-        raise NotImplementedError("OpenDAL's Python has no such call")
 
 
 def _where(target: Target) -> dict[str, Any]:

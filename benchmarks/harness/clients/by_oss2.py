@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import tempfile
-from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.harness.clients.base import TRUE, Target, crcmod_facts
@@ -47,9 +46,6 @@ class Oss2:
             # It forgets the condition above its threshold: the same work, without the promise.
             store = oss2.ResumableStore(root=self._records.name)
             oss2.resumable_upload(self._bucket, self._prefix + key, path, store=store, headers=dict(TRUE), **self._more)
-
-    def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterable[Exception | None]:
-        raise NotImplementedError("oss2 has no such call")
 
 
 def _auth(target: Target) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.harness.clients.base import Target, crcmod_facts
@@ -43,9 +42,6 @@ class OssV2:
 
     def create_file(self, key: str, path: str) -> None:
         self._uploader.upload_file(self._request(key), path)
-
-    def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterable[Exception | None]:
-        raise NotImplementedError("alibabacloud-oss-v2 has no such call")
 
     def _request(self, key: str, data: bytes | None = None) -> Any:
         whole = self._prefix + key

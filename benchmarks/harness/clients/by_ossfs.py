@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.harness.clients.base import Target, crcmod_facts
@@ -40,6 +39,3 @@ class Ossfs:
 
     def pipe(self, objects: dict[str, bytes]) -> None:
         self._system.pipe({self._at + key: data for key, data in objects.items()})
-
-    def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterable[Exception | None]:
-        raise NotImplementedError("ossfs takes them all at once, by `pipe`")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.harness.clients.base import Target
@@ -46,6 +45,3 @@ class S3fs:
 
     def pipe(self, objects: dict[str, bytes]) -> None:
         self._system.pipe({self._at + key: data for key, data in objects.items()}, **self._mode)
-
-    def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterable[Exception | None]:
-        raise NotImplementedError("s3fs has no such call")

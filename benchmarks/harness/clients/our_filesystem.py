@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -35,6 +34,3 @@ class OurFileSystem:
 
     def pipe(self, objects: dict[str, bytes]) -> None:
         self._system.pipe({self._at + key: data for key, data in objects.items()})
-
-    def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterable[Exception | None]:
-        raise NotImplementedError("the filesystem takes them all at once, by `pipe`")
