@@ -6,6 +6,14 @@ import json
 import re
 from typing import Any
 
+OPTION: dict[str, Any] = {
+    "action": "append",
+    "default": [],
+    "metavar": "NAME=VALUE",
+    "help": "of open_store; NAME=VALUE is a text, NAME:=VALUE is JSON",
+}
+"""What a parser is told of --option, each value of which is for `option`."""
+
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 _TEXT = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?')  # in JSON; with a colon it is a name
 _SHORT = 4  # what has fewer characters is no secret, and would be found in every word

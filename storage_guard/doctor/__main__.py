@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from storage_guard.arguments import Hiding, option
+from storage_guard.arguments import OPTION, Hiding, option
 from storage_guard.doctor import ROUNDS, examine
 from storage_guard.errors import StorageGuardError
 from storage_guard.registry import open_store
@@ -26,13 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("url", metavar="URL", help="as for open_store")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of each race ({ROUNDS})")
     parser.add_argument("--writers", type=int, default=16, help="in each race (16)")
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="of open_store; NAME=VALUE is a text, NAME:=VALUE is JSON",
-    )
+    parser.add_argument("--option", **OPTION)
     parser.add_argument("--keep", action="store_true", help="leave the verdict in the store, for other processes")
     parser.add_argument("--json", action="store_true", help="for programs")
     asked = parser.parse_args(arguments)

@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from storage_guard.arguments import Hiding, option
+from storage_guard.arguments import OPTION, Hiding, option
 from storage_guard.errors import StorageGuardError
 from storage_guard.model import MiB
 from storage_guard.registry import open_store
@@ -30,13 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--mib", type=float, default=SIZE_BYTES / MiB, help=f"of an object ({SIZE_BYTES // MiB})")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of the default and the best ({ROUNDS})")
     parser.add_argument("--seconds", type=float, default=BUDGET_S, help=f"after which no run begins ({BUDGET_S:g})")
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="of open_store; NAME=VALUE is a text, NAME:=VALUE is JSON",
-    )
+    parser.add_argument("--option", **OPTION)
     parser.add_argument("--json", action="store_true", help="for programs")
     asked = parser.parse_args(arguments)
     hide = Hiding()
