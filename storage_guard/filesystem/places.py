@@ -35,18 +35,22 @@ class Places(Protocol):
         ...
 
 
-class OneStore:
-    """Paths are keys. `unmarked` takes away what a path begins with and a key does not."""
-
-    def __init__(self, unmarked: Callable[[str], str], store: Store) -> None:
-        self._unmarked = unmarked
-        self._store = store
+class _ByKey(Places):
+    """A path is a key, or a store and a key, whether it is that of a file or of a folder."""
 
     def file_at(self, path: str) -> tuple[Store, str]:
         store, key = self.folder_at(path)
         if not key:
             raise is_a_folder(path)
         return store, key
+
+
+class OneStore(_ByKey):
+    """Paths are keys. `unmarked` takes away what a path begins with and a key does not."""
+
+    def __init__(self, unmarked: Callable[[str], str], store: Store) -> None:
+        self._unmarked = unmarked
+        self._store = store
 
     def folder_at(self, path: str) -> tuple[Store, str]:
         return self._store, self._unmarked(path).strip("/")
@@ -55,19 +59,13 @@ class OneStore:
         return not self.folder_at(path)[1]
 
 
-class Buckets:
+class Buckets(_ByKey):
     """The first segment of a path is the bucket, and each is a Store."""
 
     def __init__(self, scheme: str, open_store: Callable[[str], Store]) -> None:
         self._scheme = scheme
         self._open_store = open_store
         self._stores: dict[str, Store] = {}
-
-    def file_at(self, path: str) -> tuple[Store, str]:
-        store, key = self.folder_at(path)
-        if not key:
-            raise is_a_folder(path)
-        return store, key
 
     def folder_at(self, path: str) -> tuple[Store, str]:
         bucket, _, key = path.strip("/").partition("/")
