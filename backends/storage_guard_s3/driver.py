@@ -170,20 +170,19 @@ class S3Driver:
 
     def submit_new(self, key: str, data: bytes, meta: WriteMeta, reply: Reply, /) -> None:
         """The first ones are waited for, until it is known which checksum the store compares."""
-        body = Held(data)
         if self._known.learning:
             if reply.goes_out():
-                reply.give(outcome_of(lambda: self.put_new(key, body, meta)))
+                reply.give(outcome_of(lambda: self.put_new(key, Held(data), meta)))
             return
-        check_size(body.size_bytes, self._limits.max_put_bytes, "a put")
+        check_size(len(data), self._limits.max_put_bytes, "a put")
         self._check_guarded(key)
         request = asking.put(key, meta, self._standing)
         calls.check(request, self._limits.max_key_bytes)
-        found, sums = self._known.digest(body)
+        found, sums = self._known.digest_of(data)
 
         def read(asked: Asked, answer: Answer) -> ObjectInfo:
             asked.check(answer)
-            return answers.put(asked, answer, key, meta, size_bytes=body.size_bytes, found=found)
+            return answers.put(asked, answer, key, meta, size_bytes=len(data), found=found)
 
         self._look.submit(request.also(found.headers(sums)), data, reply, read)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from storage_guard.body import WINDOW_BYTES
-from storage_guard.checksum import RunningCrc64, as_checksum
+from storage_guard.checksum import RunningCrc64, as_checksum, crc64nvme
 from storage_guard.driver import Body, Checksum
 from storage_guard.wire.services.bodies import read_through
 
@@ -64,6 +64,16 @@ def digest(body: Body, *, crc: bool, md5: bool, sha256: bool) -> Digest:
         None if md5_hash is None else md5_hash.digest(),
         None if sha256_hash is None else sha256_hash.hexdigest(),
         held,
+    )
+
+
+def digest_of(data: bytes, *, md5: bool, sha256: bool) -> Digest:
+    """The same of bytes that are at hand."""
+    return Digest(
+        as_checksum(crc64nvme(data), "crc64nvme"),
+        hashlib.md5(data, usedforsecurity=False).digest() if md5 else None,
+        hashlib.sha256(data).hexdigest() if sha256 else None,
+        data,
     )
 
 
@@ -125,7 +135,16 @@ class Known:
         """What is to be sent ahead of a body, and of which kind. An MD5 beside the CRC, to have one to compare in case
         the store says no CRC."""
         sums = self.sums
-        return digest(body, crc=True, md5=sums == "md5" or not self.certain, sha256=self.hashed), sums
+        return digest(body, crc=True, md5=self._wants_md5, sha256=self.hashed), sums
+
+    def digest_of(self, data: bytes) -> tuple[Digest, Sums]:
+        """The same of bytes that are at hand."""
+        sums = self.sums
+        return digest_of(data, md5=self._wants_md5, sha256=self.hashed), sums
+
+    @property
+    def _wants_md5(self) -> bool:
+        return not self.certain or self.sums == "md5"
 
     def saw(self, headers: Mapping[str, str], name: str = CRC_HEADER) -> None:
         """An answer that could have said the service's own checksum."""

@@ -66,6 +66,7 @@ class Policy:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _capabilities: Capabilities | None = field(default=None, repr=False)
     _examiner: Examiner | None = field(default=None, repr=False)  # where there is something to examine
+    _warned: set[Operation] = field(default_factory=set[Operation], repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_lock"}
@@ -150,12 +151,13 @@ class Policy:
             raise error
         for note in self._notes():
             warnings.warn(note, GuaranteeWarning, stacklevel=caller.level())
-        if guarantee == "trusted":
+        if guarantee == "trusted" and operation not in self._warned:
             warnings.warn(
                 f"{self.url}: nobody vouches for create-only writes here, and enforcement='trust' believes in them",
                 GuaranteeWarning,
                 stacklevel=caller.level(),
             )
+            self._warned.add(operation)  # behind it: whoever makes errors of warnings has one each time
         if wanted is not None:
             self.check_named(wanted, can)  # an examination may have found that ids are lost
         return guarantee

@@ -13,6 +13,7 @@ import random
 import re
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
@@ -433,8 +434,17 @@ def test_trust_is_loud_and_on_the_receipt_and_does_not_reach_what_is_known_to_be
     with pytest.warns(GuaranteeWarning) as warned:
         assert store.create("k", b"x").guarantee == "trusted"
     assert {each.filename for each in warned} == {__file__}
+    store.create("told-once", b"x")
     with pytest.raises(GuaranteeMissing):
         Store(Unproven(put="missing"), enforcement="trust").create("k2", b"x")
+
+
+def test_who_makes_an_error_of_the_warning_has_it_each_time() -> None:
+    store = Store(Unproven(put="unproven"), enforcement="trust")
+    for _ in range(2):
+        with warnings.catch_warnings(action="error"), pytest.raises(GuaranteeWarning):
+            store.create("k", b"x")
+    assert store.head("k") is None
 
 
 def test_without_a_guarded_finish_large_objects_go_in_one_request() -> None:
