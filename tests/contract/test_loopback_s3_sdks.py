@@ -8,7 +8,6 @@ import hashlib
 import importlib
 import io
 import os
-import ssl
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from storage_guard.testing.server import Server, running
 from storage_guard.testing.server.buckets import Buckets, utc_now
 from storage_guard.testing.server.credentials import Credential, Credentials, all_but
 from storage_guard.testing.server.s3 import S3Dialect
-from unit.test_server_tls import CERTIFICATE, KEY
+from unit.certificates import server_tls
 
 boto3: Any = importlib.import_module("boto3")
 botocore_config: Any = importlib.import_module("botocore.config")
@@ -115,13 +114,10 @@ def way(request: pytest.FixtureRequest, state: Buckets) -> Iterator[Way]:
 @pytest.fixture
 def secure(state: Buckets, tmp_path: Path) -> Iterator[Way]:
     """Over TLS, where boto3 sends checksums behind the bodies."""
-    (tmp_path / "both.pem").write_text(KEY + CERTIFICATE)
-    (tmp_path / "certificate.pem").write_text(CERTIFICATE)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "both.pem")
+    tls, trusted = server_tls(tmp_path)
     credentials = Credentials([Credential(KEY_ID, SECRET)])
-    with running(S3Dialect(state, credentials=credentials, region=REGION), tls=context) as server:
-        yield Way(server.url, verify=str(tmp_path / "certificate.pem"))
+    with running(S3Dialect(state, credentials=credentials, region=REGION), tls=tls) as server:
+        yield Way(server.url, verify=trusted)
 
 
 @contextlib.contextmanager

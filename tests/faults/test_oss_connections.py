@@ -19,8 +19,8 @@ from storage_guard.driver import Exists, Lost, ObjectRef, PartSlot, Refused, Sig
 from storage_guard.testing import BytesBody, race
 from storage_guard.testing.server import Cue, Link, cut_after_acting
 from storage_guard_oss import OSSDriver
+from unit.certificates import CERTIFICATE, KEY
 from unit.oss_served import BUCKET, KEY_ID, REGION, SECRET, Served, begun, fresh, put, served
-from unit.test_server_tls import CERTIFICATE, KEY
 
 LARGE = 1_500_000
 

@@ -24,9 +24,9 @@ from storage_guard.testing.server.buckets import Buckets
 from storage_guard.testing.server.credentials import Credential, Credentials
 from storage_guard.testing.server.s3 import S3Dialect
 from storage_guard_s3 import S3Driver
+from unit.certificates import CERTIFICATE, KEY
 from unit.oss_served import begun, fresh, put
 from unit.s3_served import BUCKET, KEY_ID, REGION, SECRET, SESSION, Served, served
-from unit.test_server_tls import CERTIFICATE, KEY
 
 LARGE = 1_500_000
 DOTTED = "with.dots"

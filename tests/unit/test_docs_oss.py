@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import re
-import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -36,6 +35,7 @@ from storage_guard.testing.server.buckets import Buckets
 from storage_guard.testing.server.credentials import Credential, Credentials
 from storage_guard.testing.server.oss import OSSDialect
 from storage_guard_oss import open_url
+from unit.certificates import server_tls
 from unit.oss_served import Served, served
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,9 +110,7 @@ def table_below(heading: str) -> list[list[str]]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    (tmp_path / "server.pem").write_text(KEY + CERTIFICATE)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "server.pem")
+    tls, _ = server_tls(tmp_path, KEY, CERTIFICATE)
     known = Credentials([Credential("LTAIpage", "secret"), Credential("STS.id", "sts-secret", "sts-token")])
     dialect = OSSDialect(Buckets(["examplebucket", "archive"]), credentials=known, endpoints=ENDPOINTS)
     with running(dialect, tls=tls) as server:
@@ -120,7 +118,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def run_as_it_stands(program: str, server: Server, folder: Path) -> None:
-    (folder / "trusted.pem").write_text(CERTIFICATE)
     (folder / "large.bin").write_bytes(os.urandom(20 * 1024 * 1024))
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     environment |= {

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +44,7 @@ from storage_guard.testing.server.s3_switches import Switches
 from storage_guard_s3 import S3Driver, asking, open_url
 from storage_guard_s3.message import Request
 from storage_guard_s3.options import Standing
+from unit.certificates import server_tls
 from unit.s3_served import BUCKET, KEY_ID, REGION, SECRET, SESSION, SMALL, served
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,9 +114,7 @@ def table_below(heading: str) -> list[list[str]]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    (tmp_path / "server.pem").write_text(KEY + CERTIFICATE)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "server.pem")
+    tls, _ = server_tls(tmp_path, KEY, CERTIFICATE)
     dialect = S3Dialect(
         Buckets(["amzn-s3-demo-bucket", "archive", "examplebucket"]),
         credentials=Credentials([Credential("AKIApage", "secret"), Credential("AKIAwork", "secret of work")]),
@@ -128,7 +126,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def run_as_it_stands(program: str, server: Server, folder: Path, *arguments: str) -> str:
-    (folder / "trusted.pem").write_text(CERTIFICATE)
     (folder / "large.bin").write_bytes(os.urandom(20 * 1024 * 1024))
     (folder / "config").write_text(
         "[profile work]\nregion = eu-central-1\naws_access_key_id = AKIAwork\naws_secret_access_key = secret of work\n"

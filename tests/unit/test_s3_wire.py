@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from storage_guard.testing.server.credentials import Credential, Credentials
 from storage_guard.testing.server.exchange import Receiving, Request
 from storage_guard.testing.server.s3 import S3Dialect
 from storage_guard_s3 import S3Driver, open_url
+from unit.certificates import server_tls
 from unit.oss_served import fresh, put
 from unit.s3_served import BUCKET, KEY_ID, REGION, SECRET, SESSION, served
-from unit.test_server_tls import CERTIFICATE, KEY
 
 DATA = b"some bytes"
 
@@ -150,12 +149,8 @@ def test_an_anonymous_client_writes_unsigned_where_everybody_may() -> None:
 
 
 def test_over_tls_the_certificate_is_checked_with_the_clients_bundle(tmp_path: Path) -> None:
-    (tmp_path / "both.pem").write_text(KEY + CERTIFICATE)
-    (tmp_path / "ca.pem").write_text(CERTIFICATE)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "both.pem")
-    with running(Noting(), tls=context) as server:
-        bundle = str(tmp_path / "ca.pem")
+    tls, bundle = server_tls(tmp_path)
+    with running(Noting(), tls=tls) as server:
         driver = S3Driver(SESSION.client("s3", endpoint_url=server.url, verify=bundle), BUCKET)
         put(driver, "k", DATA)
         assert driver.read("k", 0, 99, None) == DATA

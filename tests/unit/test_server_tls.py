@@ -22,38 +22,15 @@ from storage_guard.testing.server import (
     cut_in_request,
     running,
 )
+from unit.certificates import CERTIFICATE, server_tls
 from unit.small_dialect import SmallDialect, get, put
 
 T = TypeVar("T")
 
-# Of nobody: made for these tests, for "localhost" and 127.0.0.1.
-KEY = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg8M9q0hH6BR8wiueH
-ROMHTAiPYwB3bP6glQw+wEnJ+F2hRANCAAQgS7ikRE3TQRHmxky6mKMmyeTH0E4m
-wZFsRmL8p4VP8DvaybRW0HL3ib0KVOKCmdLxOH7bwoiQgGBarYlkzBFL
------END PRIVATE KEY-----
-"""
-CERTIFICATE = """\
------BEGIN CERTIFICATE-----
-MIIBaDCCAQ2gAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
-c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
-CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCBLuKRETdNBEebG
-TLqYoybJ5MfQTibBkWxGYvynhU/wO9rJtFbQcveJvQpU4oKZ0vE4ftvCiJCAYFqt
-iWTMEUujTjBMMBoGA1UdEQQTMBGCCWxvY2FsaG9zdIcEfwAAATAPBgNVHRMBAf8E
-BTADAQH/MB0GA1UdDgQWBBTHbb1nteCOb48IKziTrJvera2k3DAKBggqhkjOPQQD
-AgNJADBGAiEAh6p4cBvVePQtEeOanCiR2VaxyGvw9OjXqDD/auUcbG0CIQC69rht
-x9lLc1GEKlQM6y0zNkEuO2m9YgE4xdpLcNhA2g==
------END CERTIFICATE-----
-"""
-
 
 @pytest.fixture
 def tls(tmp_path: Path) -> ssl.SSLContext:
-    (tmp_path / "both.pem").write_text(KEY + CERTIFICATE)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "both.pem")
-    return context
+    return server_tls(tmp_path)[0]
 
 
 @pytest.fixture
