@@ -65,6 +65,7 @@ def served(
     expires: datetime | None = None,
     versioning: str = "never",
     switches: Switches | None = None,
+    **options: Any,
 ) -> Generator[Served]:
     state = Buckets([BUCKET, OTHER])
     if versioning != "never":
@@ -76,5 +77,5 @@ def served(
         limits=Limits(min_part_bytes=MIN_PART_BYTES),
         switches=switches,
     )
-    with running(dialect, cues=windows(dialect.switches)) as server:
+    with running(dialect, cues=windows(dialect.switches), **options) as server:
         yield Served(server, state)
