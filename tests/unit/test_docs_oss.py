@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import storage_guard
-from storage_guard import OutcomeUnknown, StorageGuardError, Store, errors
+from storage_guard import StorageGuardError, Store
 from storage_guard.testing.server import (
     Answer,
     Asked,
@@ -28,7 +28,6 @@ from storage_guard.testing.server import (
     altered,
     cut_after_acting,
     held,
-    refused,
     running,
 )
 from storage_guard.testing.server.buckets import Buckets
@@ -37,8 +36,18 @@ from storage_guard.testing.server.oss import OSSDialect
 from storage_guard_oss import open_url
 from unit.certificates import server_tls
 from unit.oss_served import Served, served
+from unit.pages import (
+    ROOT,
+    actions_of,
+    blocks,
+    check_how_a_code_ends,
+    check_that_it_may_create_look_resume_and_settle,
+    codes_of,
+    run_program,
+    table_below,
+    to_the_loopback,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/backends/oss.md").read_text()
 FORBID = {"x-oss-forbid-overwrite": "true"}
 
@@ -68,23 +77,7 @@ BKp1/g==
 ENDPOINTS = ("oss-cn-hangzhou.aliyuncs.com", "oss-cn-hangzhou-internal.aliyuncs.com", "example.com")
 
 # What the page leaves to its reader, and where its names lead.
-BEFORE = """
-import os, socket
-resolved = socket.getaddrinfo
-def getaddrinfo(host, port, *more, **options):
-    if str(host).endswith(("aliyuncs.com", "example.com")):
-        host, port = "127.0.0.1", int(os.environ["LOOPBACK_PORT"])
-    return resolved(host, port, *more, **options)
-socket.getaddrinfo = getaddrinfo
-
-import pycurl
-from storage_guard.wire import handle
-set_up = handle.set_up
-def set_up_for_here(curl, *settings):
-    set_up(curl, *settings)
-    curl.setopt(pycurl.CONNECT_TO, [f"::127.0.0.1:{os.environ['LOOPBACK_PORT']}"])
-handle.set_up = set_up_for_here
-
+BEFORE = f"""{to_the_loopback("aliyuncs.com", "example.com")}
 def ask_sts():
     import oss2.credentials, time
     return oss2.credentials.Credentials("STS.id", "sts-secret", "sts-token"), time.time() + 3600
@@ -98,16 +91,6 @@ for each in (inside, own_domain, for_a_while):
 """
 
 
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-
-
-def table_below(heading: str) -> list[list[str]]:
-    (section,) = re.findall(rf"^## {heading}\n(.*?)^## ", PAGE, re.DOTALL | re.MULTILINE)
-    rows = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     tls, _ = server_tls(tmp_path, KEY, CERTIFICATE)
@@ -118,26 +101,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def run_as_it_stands(program: str, server: Server, folder: Path) -> None:
-    (folder / "large.bin").write_bytes(os.urandom(20 * 1024 * 1024))
-    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    environment |= {
-        "OSS_ACCESS_KEY_ID": "LTAIpage",
-        "OSS_ACCESS_KEY_SECRET": "secret",
-        "REQUESTS_CA_BUNDLE": str(folder / "trusted.pem"),
-        "STORAGE_GUARD_JOURNAL": str(folder / "journal"),
-        "LOOPBACK_PORT": str(server.port),
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    keys = {"OSS_ACCESS_KEY_ID": "LTAIpage", "OSS_ACCESS_KEY_SECRET": "secret"}
+    run_program(program, folder, server.port, {**keys, "REQUESTS_CA_BUNDLE": str(folder / "trusted.pem")})
 
 
 def test_the_programs_of_the_page_run_one_after_the_other_as_they_stand(server: Server, tmp_path: Path) -> None:
@@ -177,11 +142,7 @@ MEMBERS = {
 
 
 def test_the_policy_is_enough_to_create_look_resume_and_settle(tmp_path: Path) -> None:
-    policy = json.loads(blocks(PAGE, "json")[0])
-    actions: set[str] = set()
-    for statement in policy["Statement"]:
-        said = statement["Action"]
-        actions |= {said} if isinstance(said, str) else set(said)
+    actions = actions_of(json.loads(blocks(PAGE, "json")[0]))
     allowed = {member for action in actions for member in MEMBERS[action]}
 
     def may(asked: Asked) -> bool:
@@ -191,19 +152,7 @@ def test_the_policy_is_enough_to_create_look_resume_and_settle(tmp_path: Path) -
     large.write_bytes(os.urandom(500_000))
     with served(may=may) as service:
         store = store_of(service, journal=tmp_path / "journal", part_bytes=100 * 1024, multipart_from_bytes=200 * 1024)
-        assert store.create("small", b"data").outcome == "created"
-        service.cues.add(Cue(cut_after_acting(), member="finish_new"))
-        assert store.create("large", large, resume=True).resolved
-        service.cues.add(Cue(refused(500, "InternalError"), member="finish_new"))
-        assert store.create("again", large).outcome == "created"  # after the first upload was called back
-        assert store.copy("large", "copy").outcome == "created"
-        assert store.read("small") == b"data"
-        service.cues.add(Cue(cut_after_acting(), member="put_new"))
-        service.cues.add(Cue(refused(500, "InternalError"), member="head", times=None))
-        with pytest.raises(OutcomeUnknown) as unknown:
-            store.create("lost", b"data", deadline_s=0.2)
-        service.cues.clear()
-        assert store.settle(unknown.value.ticket or "").outcome == "created"
+        check_that_it_may_create_look_resume_and_settle(store, service.cues, large)
         assert {seen.status for seen in service.server.requests} <= {200, 204, 206, 404, 500, None}
         assert actions == {action for action in actions if any(service.asked(each) for each in MEMBERS[action])}
 
@@ -214,20 +163,11 @@ def store_of(service: Served, **options: Any) -> Store:
 
 # The tables
 
-CODES = [(told, row[1]) for row in table_below("What goes wrong") for told in row[0].split(", ")]
 
-
-@pytest.mark.parametrize(("told", "error"), CODES)
+@pytest.mark.parametrize(("told", "error"), codes_of(PAGE))
 def test_a_code_ends_as_the_table_says(told: str, error: str) -> None:
-    status, code = told.split()
     with served() as service:
-        store = store_of(service)
-        if error == "ObjectExists":
-            store.create("key", b"somebody's")
-        service.cues.add(Cue(refused(int(status), code), member="put_new", times=None))
-        with pytest.raises(StorageGuardError) as raised:
-            store.create("key", b"ours", deadline_s=0.2)
-        assert type(raised.value) is getattr(errors, error)
+        check_how_a_code_ends(store_of(service), service.cues, told, error)
 
 
 def open_page(**options: Any) -> None:
@@ -282,7 +222,7 @@ TROUBLE: dict[str, Callable[[], None]] = {
 }
 
 
-@pytest.mark.parametrize("said", [row[0].strip("`") for row in table_below("Troubleshooting")])
+@pytest.mark.parametrize("said", [row[0].strip("`") for row in table_below(PAGE, "Troubleshooting")])
 def test_trouble_is_told_as_the_page_says(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)

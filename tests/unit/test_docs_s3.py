@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -45,9 +43,19 @@ from storage_guard_s3 import S3Driver, asking, open_url
 from storage_guard_s3.message import Request
 from storage_guard_s3.options import Standing
 from unit.certificates import server_tls
+from unit.pages import (
+    ROOT,
+    actions_of,
+    blocks,
+    check_how_a_code_ends,
+    check_that_it_may_create_look_resume_and_settle,
+    codes_of,
+    run_program,
+    table_below,
+    to_the_loopback,
+)
 from unit.s3_served import BUCKET, KEY_ID, REGION, SECRET, SESSION, SMALL, served
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/backends/s3.md").read_text()
 KEYS: dict[str, Any] = {"access_key_id": KEY_ID, "secret_access_key": SECRET, "region": REGION}
 
@@ -74,24 +82,7 @@ gg5zMy5leGFtcGxlLm5ldDAKBggqhkjOPQQDAgNHADBEAiAJiGJRgbyH1MiSWv7r
 -----END CERTIFICATE-----
 """
 
-# Where the names that the page uses lead.
-BEFORE = """
-import os, socket
-resolved = socket.getaddrinfo
-def getaddrinfo(host, port, *more, **options):
-    if str(host).endswith(("amazonaws.com", "example.net")):
-        host, port = "127.0.0.1", int(os.environ["LOOPBACK_PORT"])
-    return resolved(host, port, *more, **options)
-socket.getaddrinfo = getaddrinfo
-
-import pycurl
-from storage_guard.wire import handle
-set_up = handle.set_up
-def set_up_for_here(curl, *settings):
-    set_up(curl, *settings)
-    curl.setopt(pycurl.CONNECT_TO, [f"::127.0.0.1:{os.environ['LOOPBACK_PORT']}"])
-handle.set_up = set_up_for_here
-"""
+BEFORE = to_the_loopback("amazonaws.com", "example.net")
 AFTER = """
 assert receipt.guarantee == "documented" and receipt.verified_by == "store"
 large = store.head("large.bin")
@@ -100,16 +91,6 @@ assert store.create("large.bin", Path("large.bin"), if_exists="same").outcome ==
 for each, guarantee in ((of_a_profile, "documented"), (elsewhere, "raced"), (over_a_client, "documented")):
     assert each.create("opened/in-another-way", b"works").guarantee == guarantee, each
 """
-
-
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-
-
-def table_below(heading: str) -> list[list[str]]:
-    (section,) = re.findall(rf"^## {heading}\n(.*?)^## ", PAGE, re.DOTALL | re.MULTILINE)
-    rows = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
 
 
 @pytest.fixture
@@ -126,36 +107,17 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def run_as_it_stands(program: str, server: Server, folder: Path, *arguments: str) -> str:
-    (folder / "large.bin").write_bytes(os.urandom(20 * 1024 * 1024))
     (folder / "config").write_text(
         "[profile work]\nregion = eu-central-1\naws_access_key_id = AKIAwork\naws_secret_access_key = secret of work\n"
     )
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.lower().endswith("_proxy") and not name.startswith("AWS_")
-    }
-    environment |= {
+    variables = {
         "AWS_ACCESS_KEY_ID": "AKIApage",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_CONFIG_FILE": str(folder / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(folder / "none"),
         "AWS_CA_BUNDLE": str(folder / "trusted.pem"),
-        "STORAGE_GUARD_JOURNAL": str(folder / "journal"),
-        "LOOPBACK_PORT": str(server.port),
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return run_program(program, folder, server.port, variables, *arguments)
 
 
 def test_the_programs_of_the_page_run_one_after_the_other_as_they_stand(server: Server, tmp_path: Path) -> None:
@@ -304,11 +266,7 @@ MEMBERS = {
 
 
 def test_the_policy_is_enough_to_create_look_resume_and_settle(tmp_path: Path) -> None:
-    policy = json.loads(blocks(PAGE, "json")[-1])
-    actions: set[str] = set()
-    for statement in policy["Statement"]:
-        said = statement["Action"]
-        actions |= {said} if isinstance(said, str) else set(said)
+    actions = actions_of(json.loads(blocks(PAGE, "json")[-1]))
     allowed = {member for action in actions for member in MEMBERS[action]}
 
     def may(asked: Asked) -> bool:
@@ -319,19 +277,7 @@ def test_the_policy_is_enough_to_create_look_resume_and_settle(tmp_path: Path) -
     with served(may=may) as service:
         journal = tmp_path / "journal"
         store = Store(service.on_aws(), journal=journal, part_bytes=4096, multipart_from_bytes=8192)
-        assert store.create("small", b"data").outcome == "created"
-        service.cues.add(Cue(cut_after_acting(), member="finish_new"))
-        assert store.create("large", large, resume=True).resolved
-        service.cues.add(Cue(refused(500, "InternalError"), member="finish_new"))
-        assert store.create("again", large).outcome == "created"  # after the first upload was called back
-        assert store.copy("large", "copy").outcome == "created"
-        assert store.read("small") == b"data"
-        service.cues.add(Cue(cut_after_acting(), member="put_new"))
-        service.cues.add(Cue(refused(500, "InternalError"), member="head", times=None))
-        with pytest.raises(OutcomeUnknown) as unknown:
-            store.create("lost", b"data", deadline_s=0.2)
-        service.cues.clear()
-        assert store.settle(unknown.value.ticket or "").outcome == "created"
+        check_that_it_may_create_look_resume_and_settle(store, service.cues, large)
         assert [key for key in ("small", "large") if key in {each.key for each in store.scan()}] == ["small", "large"]
         assert actions == {action for action in actions if any(service.asked(each) for each in MEMBERS[action])}
 
@@ -471,7 +417,7 @@ def test_an_access_point_is_asked_in_its_own_region() -> None:
 
 # The stores
 
-ROWS = {row[0]: row for row in table_below("Stores that speak S3")}
+ROWS = {row[0]: row for row in table_below(PAGE, "Stores that speak S3")}
 LIKE: dict[str, Switches] = {
     "Ceph RGW 16.2.15": Switches(complete="ignored", copy="ignored"),
     "Ceph RGW 20.2.4": Switches(copy="ignored"),
@@ -532,20 +478,11 @@ def test_every_other_row_is_examined_or_follows_another() -> None:
 
 # The tables
 
-CODES = [(told, row[1]) for row in table_below("What goes wrong") for told in row[0].split(", ")]
 
-
-@pytest.mark.parametrize(("told", "error"), CODES)
+@pytest.mark.parametrize(("told", "error"), codes_of(PAGE))
 def test_a_code_ends_as_the_table_says(told: str, error: str) -> None:
-    status, code = told.split()
     with served() as service:
-        store = Store(service.on_aws())
-        if error == "ObjectExists":
-            store.create("key", b"somebody's")
-        service.cues.add(Cue(refused(int(status), code), member="put_new", times=None))
-        with pytest.raises(StorageGuardError) as raised:
-            store.create("key", b"ours", deadline_s=0.2)
-        assert type(raised.value) is getattr(errors, error)
+        check_how_a_code_ends(Store(service.on_aws()), service.cues, told, error)
 
 
 @pytest.mark.parametrize("code", ["ConditionalRequestConflict", "OperationAborted"])
@@ -661,7 +598,7 @@ TROUBLE: dict[str, Callable[[], None]] = {
 }
 
 
-@pytest.mark.parametrize("said", [row[0].strip("`") for row in table_below("Troubleshooting")])
+@pytest.mark.parametrize("said", [row[0].strip("`") for row in table_below(PAGE, "Troubleshooting")])
 def test_trouble_is_told_as_the_page_says(said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -673,7 +610,7 @@ def test_trouble_is_told_as_the_page_says(said: str, monkeypatch: pytest.MonkeyP
 
 
 def test_every_trouble_that_is_tried_stands_in_the_table() -> None:
-    assert set(TROUBLE) == {row[0].strip("`") for row in table_below("Troubleshooting")}
+    assert set(TROUBLE) == {row[0].strip("`") for row in table_below(PAGE, "Troubleshooting")}
 
 
 KNOWN_PAGES = (
