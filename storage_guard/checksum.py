@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from storage_guard.model import Checksum
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Crc64 = Literal["crc64xz", "crc64nvme"]
+ALGORITHMS: tuple[Crc64, ...] = ("crc64xz", "crc64nvme")
 
 # Bits reversed: 0x42F0E1EBA9EA3693 and 0xAD93D23594C93659.
 _POLY: dict[Crc64, int] = {"crc64xz": 0xC96C5795D7870F42, "crc64nvme": 0x9A6C9329AC4BC9B5}
@@ -53,6 +54,60 @@ class RunningCrc64:
 
     def checksum(self) -> Checksum:
         return as_checksum(self.crc, self.algorithm)
+
+
+class Counts:
+    """The size and the checksums, one of each of `algorithms`, of what has passed through."""
+
+    __slots__ = ("_running",)
+
+    def __init__(self, algorithms: Sequence[Crc64] = ("crc64xz",)) -> None:
+        self._running = [RunningCrc64(algorithm) for algorithm in algorithms]
+
+    @classmethod
+    def for_comparing(cls) -> Self:
+        """Of all that a store may say of its objects: bytes that come once cannot be counted again."""
+        return cls(ALGORITHMS if _has_nvme() else ("crc64xz",))
+
+    def anew(self) -> Self:
+        """The same of nothing yet."""
+        return type(self)([each.algorithm for each in self._running])
+
+    @property
+    def size_bytes(self) -> int:
+        return self._running[0].size_bytes
+
+    def update(self, data: Buffer) -> None:
+        for each in self._running:
+            each.update(data)
+
+    def of(self, algorithm: Crc64) -> tuple[int, int] | None:
+        """Size and checksum, None where nobody counted in that algorithm."""
+        for each in self._running:
+            if each.algorithm == algorithm:
+                return each.size_bytes, each.crc
+        return None
+
+
+def crc_of(checksum: Checksum | None, algorithm: Crc64) -> int | None:
+    """What a checksum says, where it is one of that algorithm."""
+    return int(checksum.value, 16) if checksum is not None and checksum.algorithm == algorithm else None
+
+
+def countable(checksum: Checksum | None) -> Crc64 | None:
+    """In which algorithm bytes can be counted here to be compared with a checksum; None: in none."""
+    if checksum is None:
+        return None
+    if checksum.algorithm == "crc64nvme":
+        return "crc64nvme" if _has_nvme() else None
+    return "crc64xz" if checksum.algorithm == "crc64xz" else None
+
+
+@lru_cache(maxsize=1)
+def _has_nvme() -> bool:
+    from importlib.util import find_spec  # noqa: PLC0415 - as late as the library itself
+
+    return find_spec("awscrt") is not None
 
 
 def as_checksum(crc: int, algorithm: Crc64 = "crc64xz") -> Checksum:

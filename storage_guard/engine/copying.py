@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from storage_guard import names, outcome, signals
 from storage_guard.access import Access
-from storage_guard.checksum import Crc64, combine
+from storage_guard.checksum import ALGORITHMS, Crc64, combine, crc_of
 from storage_guard.driver import Driver
 from storage_guard.engine import removal
 from storage_guard.engine.creation import Creation
@@ -188,9 +188,6 @@ def _left(original: Original, exc: BaseException) -> str:
     return f"and {original.where} may be, too; {again}: {str(exc) or type(exc).__name__}"
 
 
-_ALGORITHMS: tuple[Crc64, ...] = ("crc64xz", "crc64nvme")
-
-
 class _Checked(Creation):
     """Compares the parts with the source before they become an object."""
 
@@ -204,7 +201,7 @@ class _Checked(Creation):
     def send_parts(self) -> Answer:
         answer = super().send_parts()
         original = self._original
-        if answer is Answer.DONE and original is not None and any(map(self._differs, _ALGORITHMS)):
+        if answer is Answer.DONE and original is not None and any(map(self._differs, ALGORITHMS)):
             self.trouble = original.damaged()
             return Answer.REFUSED
         return answer
@@ -215,6 +212,9 @@ class _Checked(Creation):
         if original is None or crc is None:
             return super().sent_digest(algorithm)
         return original.info.size_bytes, crc
+
+    def at_hand(self) -> Crc64:
+        return (None if self._original is None else self._original.counted_in) or super().at_hand()
 
     def _differs(self, algorithm: Crc64) -> bool:
         """Whether the parts are known not to make what the source's store says."""
@@ -227,7 +227,7 @@ class _Checked(Creation):
 
     def _checksum(self, part: Part, algorithm: Crc64) -> Checksum | None:
         """What the store says of what it has, which is worth more than what was read here."""
-        if part.checksum is not None and part.checksum.algorithm == algorithm:
+        if crc_of(part.checksum, algorithm) is not None:
             return part.checksum
         return self._read.get(part.slot.number) if self._read is not None else None
 
@@ -368,11 +368,10 @@ class _Copying:
             case _:
                 return self._original.about_source(signal)
 
-    def _digest(self) -> tuple[int, int] | None:
-        wanted = self._wanted
-        if self._original.crc is None and not wanted.named and wanted.if_exists != "same":
+    def _digest(self, algorithm: Crc64) -> tuple[int, int] | None:
+        if self._original.crc_of(algorithm) is None and not self._wanted.compares:
             return None  # nobody compares
-        return self._original.digest()
+        return self._original.digest(algorithm)
 
     def _tell_all(self, receipt: Receipt) -> None:
         if self._told is None or receipt.outcome != "created":

@@ -159,8 +159,8 @@ class Creation(Resolver):
             case _:
                 return super().do(doing)
 
-    def digest(self) -> tuple[int, int] | None:
-        return self._payload.digest()
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        return self._payload.digest(algorithm)
 
     def quick_digest(self) -> tuple[int, int] | None:
         size_bytes = self._payload.size_bytes

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from storage_guard import signals
 from storage_guard.body import Body, WatchedBody
+from storage_guard.checksum import Crc64
 from storage_guard.driver import Driver
 from storage_guard.engine.source import Source
 from storage_guard.errors import NotWritten
@@ -74,8 +75,8 @@ class Payload(ABC):
         """All of it in parts, from the first; asked again only where `rewindable`."""
 
     @abstractmethod
-    def digest(self) -> tuple[int, int] | None:
-        """Size and CRC-64/XZ of all the bytes, None where they cannot be had. Uses up what is left of a stream."""
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        """Size and checksum of all the bytes, None where they cannot be had. Uses up what is left of a stream."""
 
 
 class KnownPieces(Pieces):
@@ -129,8 +130,8 @@ class KnownData(Payload):
     def _cut(self, slot: PartSlot) -> Callable[[Driver, str, str, Watch], Part]:
         return sender(slot, self._source.take(slot.offset_bytes, slot.size_bytes))
 
-    def digest(self) -> tuple[int, int]:
-        return self._source.digest()
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        return self._source.digest(algorithm)
 
 
 class SmallStream(Payload):
@@ -154,8 +155,8 @@ class SmallStream(Payload):
     def pieces(self) -> Pieces:
         raise AssertionError("it is sent in one request")
 
-    def digest(self) -> tuple[int, int]:
-        return self._source.digest()
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        return self._source.digest(algorithm)
 
 
 class Stream(Payload):
@@ -185,8 +186,8 @@ class Stream(Payload):
             self._source.rewind()
         return _StreamPieces(self._source, self._plan, self._max_parts, first, self._too_long)
 
-    def digest(self) -> tuple[int, int]:
-        return self._source.digest()
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        return self._source.digest(algorithm)
 
 
 class _StreamPieces(Pieces):
@@ -227,7 +228,7 @@ class CopyPayload(Payload):
 
     `means` gives the trouble that a signal is, where it is about the source: it ends the write like trouble of a
     caller's data, and the verdict raises it. None for a signal that is about the write.
-    `known` is the size and CRC-64/XZ of the source, None where nobody wants them so much as to read it.
+    `known` gives the size and a checksum of the source, None where nobody wants them so much as to read it.
     """
 
     def __init__(
@@ -236,7 +237,7 @@ class CopyPayload(Payload):
         size_bytes: int,
         part_bytes: int | None,
         means: Callable[[signals.Signal], Exception | None],
-        known: Callable[[], tuple[int, int] | None],
+        known: Callable[[Crc64], tuple[int, int] | None],
     ) -> None:
         self._source = source
         self._size_bytes = size_bytes
@@ -278,8 +279,8 @@ class CopyPayload(Payload):
                 raise
             raise DataFailed(trouble) from signal
 
-    def digest(self) -> tuple[int, int] | None:
-        return self._known()
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        return self._known(algorithm)
 
 
 def _told(watch: Watch, done_bytes: int) -> None:

@@ -50,6 +50,11 @@ class Wanted:
     def meta(self) -> WriteMeta:
         return WriteMeta(self.write_id, self.options)
 
+    @property
+    def compares(self) -> bool:
+        """Whether bytes that are at the key already may have to be compared with ours."""
+        return self.named or self.if_exists == "same"
+
 
 @dataclass
 class Policy:
@@ -259,15 +264,18 @@ class Policy:
         except TooLarge as exc:
             raise NotWritten(f"{key!r} was not written to {self.url}: {exc}", key=key) from exc
 
-    def payload(self, source: Source, key: str, can: Capabilities) -> tuple[Payload, bool]:
+    def payload(self, source: Source, wanted: Wanted, can: Capabilities) -> tuple[Payload, bool]:
         """The caller's data, cut; and whether it is sent in parts. Of a stream the first block is read, which tells
         whether it is a small one."""
+        key = wanted.key
         if source.size_bytes is not None:
             plan = self.plan(source.size_bytes, key, can)
             return KnownData(source, source.size_bytes, plan.part_bytes), plan.multipart
         limits = self.access.driver.limits
         stream_plan = self.plan_stream(key)
         first_bytes = stream_plan.part_bytes(1)
+        if wanted.compares:
+            source.count_all()
         with note_failed_data(key, self.url):
             first = source.take(0, first_bytes)
         if first.size_bytes < first_bytes and first.size_bytes <= limits.max_put_bytes:

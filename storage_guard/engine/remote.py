@@ -15,7 +15,7 @@ from storage_guard import signals
 from storage_guard.access import Access
 from storage_guard.answers import asked_s
 from storage_guard.body import WINDOW_BYTES, Body, WatchedBody
-from storage_guard.checksum import Crc64, RunningCrc64, as_checksum
+from storage_guard.checksum import Crc64, RunningCrc64, countable, crc_of
 from storage_guard.driver import Driver
 from storage_guard.engine.payload import DataFailed, KnownPieces, Payload, Pieces, Watch
 from storage_guard.errors import ChecksumMismatch, ObjectNotFound, SourceChanged
@@ -56,13 +56,14 @@ class Original:
         )
 
     @property
-    def crc(self) -> int | None:
-        """The CRC-64/XZ of all the bytes, where the source's store knows it."""
-        return self.crc_of("crc64xz")
+    def counted_in(self) -> Crc64 | None:
+        """The algorithm of a checksum of all the bytes that the source's store knows, and that can be compared here."""
+        algorithm = countable(self.info.checksum)
+        return algorithm if algorithm is not None and self.crc_of(algorithm) is not None else None
 
     def crc_of(self, algorithm: Crc64) -> int | None:
-        checksum = self.info.checksum
-        return int(checksum.value, 16) if checksum is not None and checksum.algorithm == algorithm else None
+        """The checksum of all the bytes, where the source's store knows it."""
+        return crc_of(self.info.checksum, algorithm)
 
     def changed(self, how: str) -> SourceChanged:
         return SourceChanged(f"{self.failed}: {self.where} {how} while it was copied", key=self.key)
@@ -105,12 +106,12 @@ class Original:
                 raise self.changed(f"gave {len(block)} bytes where {stop - start} were asked for, and has changed")
             return block
 
-    def digest(self) -> tuple[int, int]:
-        """Size and CRC-64/XZ of all the bytes, read through here if the store does not know. Raises as `read`."""
-        size_bytes = self.info.size_bytes
-        if self.crc is not None:
-            return size_bytes, self.crc
-        running = RunningCrc64()
+    def digest(self, algorithm: Crc64) -> tuple[int, int]:
+        """Size and checksum of all the bytes, read through here if the store does not know. Raises as `read`."""
+        size_bytes, known = self.info.size_bytes, self.crc_of(algorithm)
+        if known is not None:
+            return size_bytes, known
+        running = RunningCrc64(algorithm)
         for start in range(0, size_bytes, BLOCK_BYTES):
             running.update(self.read(start, min(start + BLOCK_BYTES, size_bytes)))
         return size_bytes, running.crc
@@ -168,8 +169,8 @@ class RemoteData(Payload):
         # Nothing is read before a piece is sent, so that the parts are read side by side.
         return KnownPieces(self.size_bytes, self._part_bytes or self.size_bytes, self._held_bytes, self._cut)
 
-    def digest(self) -> tuple[int, int]:
-        return self._original.digest()
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int]:
+        return self._original.digest(algorithm)
 
     def _held_bytes(self, size_bytes: int) -> int:
         return min(size_bytes, 2 * self._block_bytes)
@@ -182,21 +183,22 @@ class RemoteData(Payload):
 
         return send
 
-    def _body(self, slot: PartSlot, whole: Callable[[int], None]) -> RemoteBody:
-        compared = None if self._original.crc is None else whole
+    def _body(self, slot: PartSlot, whole: Callable[[Checksum], None]) -> RemoteBody:
+        compared = None if self._original.counted_in is None else whole
         return RemoteBody(self._original, slot, self._block_bytes, self._patience.beside().progress, compared)
 
-    def _check_whole(self, crc: int) -> None:
-        if crc != self._original.crc:
+    def _check_whole(self, read: Checksum) -> None:
+        if read != self._original.info.checksum:
             raise self._original.damaged()
 
-    def _note(self, number: int, crc: int) -> None:
-        self.checksums[number] = as_checksum(crc)
+    def _note(self, number: int, read: Checksum) -> None:
+        self.checksums[number] = read
 
 
 class RemoteBody:
     """A range of the source, read block by block. `arrived` is called for each block that was read; `whole`, where
-    given, with the CRC-64/XZ of the range, before its last block goes out: behind that a store may have published."""
+    given, with the checksum of the range, of the kind that the source's store knows, before its last block goes out:
+    behind that a store may have published."""
 
     def __init__(
         self,
@@ -204,7 +206,7 @@ class RemoteBody:
         slot: PartSlot,
         block_bytes: int,
         arrived: Callable[[], None],
-        whole: Callable[[int], None] | None,
+        whole: Callable[[Checksum], None] | None,
     ) -> None:
         self._original = original
         self._slot = slot
@@ -230,15 +232,15 @@ class RemoteBody:
         return self._slot.size_bytes
 
     def windows(self) -> Iterator[memoryview]:
-        crc = RunningCrc64()
+        running = RunningCrc64(self._original.counted_in or "crc64xz")
         done_bytes = 0
         while True:
             stop_bytes = min(done_bytes + self._block_bytes, self.size_bytes)
             block = self._block(done_bytes, stop_bytes)
             if self._whole is not None:
-                crc.update(block)
+                running.update(block)
                 if stop_bytes == self.size_bytes:
-                    self._whole(crc.crc)
+                    self._whole(running.checksum())
             view = memoryview(block)
             for start in range(0, len(block), WINDOW_BYTES):
                 yield view[start : start + WINDOW_BYTES]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from storage_guard import answers, outcome, signals
-from storage_guard.checksum import Crc64, RunningCrc64, as_checksum
+from storage_guard.checksum import Crc64, RunningCrc64, countable, crc_of
 from storage_guard.clock import Clock
 from storage_guard.driver import Driver
 from storage_guard.errors import GuaranteeBroken, ObjectDamaged, ObjectExists, OutcomeUnknown, StorageGuardError
@@ -121,16 +121,20 @@ class Resolver(ABC):
                 raise AssertionError(f"{type(self).__name__} does not write: {doing}")
 
     @abstractmethod
-    def digest(self) -> tuple[int, int] | None:
-        """Size and CRC-64/XZ of the caller's bytes, None where they cannot be had."""
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        """Size and checksum of the caller's bytes, None where they cannot be had, or not in that algorithm."""
 
     @abstractmethod
     def sent_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
-        """The same of the bytes that were sent, or with their CRC-64/NVME; None where nobody has counted them."""
+        """The same of the bytes that were sent, None where nobody has counted them."""
 
     @abstractmethod
     def quick_digest(self) -> tuple[int, int] | None:
-        """The same where it takes no long reading, None otherwise."""
+        """The same in CRC-64/XZ, where it takes no long reading, None otherwise."""
+
+    def at_hand(self) -> Crc64:
+        """The algorithm in which the caller's bytes are told soonest."""
+        return "crc64xz"
 
     def ask(self, question: Callable[[], Answer], sense: Collection[Answer], otherwise: Answer) -> Answer:
         """The answer to a question that changes no object; trouble becomes an answer too.
@@ -165,13 +169,12 @@ class Resolver(ABC):
         """Whether an object that is ours is known to have other bytes than were sent."""
         if seen is None:
             return False
-        theirs = seen.checksum
-        algorithm: Crc64 = "crc64nvme" if theirs is not None and theirs.algorithm == "crc64nvme" else "crc64xz"
+        algorithm: Crc64 = "crc64nvme" if crc_of(seen.checksum, "crc64nvme") is not None else "crc64xz"
         sent = self.sent_digest(algorithm)
         if sent is None:
             return False
-        comparable = theirs is not None and theirs.algorithm == algorithm
-        return seen.size_bytes != sent[0] or (comparable and theirs != as_checksum(sent[1], algorithm))
+        theirs = crc_of(seen.checksum, algorithm)
+        return seen.size_bytes != sent[0] or (theirs is not None and theirs != sent[1])
 
     def _abort(self) -> Answer:
         return self.ask(self._abort_now, (Answer.DONE, Answer.GONE, Answer.FAILED), Answer.REFUSED)
@@ -195,25 +198,31 @@ class Resolver(ABC):
         return Answer.OPEN
 
     def _compare(self) -> Answer:
+        algorithm = (None if self.seen is None else countable(self.seen.checksum)) or self.at_hand()
         try:
-            ours = self.digest()
+            ours = self.digest(algorithm)
+            if ours is None and algorithm != "crc64xz":
+                algorithm = "crc64xz"  # what is there is read, then
+                ours = self.digest(algorithm)
         except StorageGuardError as exc:
             self.trouble = exc
             return Answer.FORBIDDEN  # the caller's bytes are no longer what they were
         if ours is None:
             return Answer.FORBIDDEN
+        size_bytes, crc = ours
         compared = (Answer.EQUAL, Answer.UNEQUAL, Answer.ABSENT, Answer.FAILED)
-        return self.ask(lambda: self._equal(ours), compared, Answer.FORBIDDEN)
+        return self.ask(lambda: self._equal(size_bytes, crc, algorithm), compared, Answer.FORBIDDEN)
 
-    def _equal(self, ours: tuple[int, int]) -> Answer:
+    def _equal(self, size_bytes: int, crc: int, algorithm: Crc64) -> Answer:
         seen = self.seen
         if seen is None:
             return Answer.ABSENT
-        if seen.size_bytes != ours[0]:
+        if seen.size_bytes != size_bytes:
             return Answer.UNEQUAL
-        if seen.checksum is not None and seen.checksum.algorithm == "crc64xz":
-            return Answer.EQUAL if int(seen.checksum.value, 16) == ours[1] else Answer.UNEQUAL
-        running = RunningCrc64()
+        theirs = crc_of(seen.checksum, algorithm)
+        if theirs is not None:
+            return Answer.EQUAL if theirs == crc else Answer.UNEQUAL
+        running = RunningCrc64(algorithm)
         while running.size_bytes < seen.size_bytes:
             stop = min(running.size_bytes + _COMPARE_BYTES, seen.size_bytes)
             piece = self.target.driver.read(self.target.full_key, running.size_bytes, stop, seen.etag)
@@ -221,7 +230,7 @@ class Resolver(ABC):
                 return Answer.UNEQUAL
             running.update(piece)
             self.patience.progress()
-        return Answer.EQUAL if running.crc == ours[1] else Answer.UNEQUAL
+        return Answer.EQUAL if running.crc == crc else Answer.UNEQUAL
 
     # The verdict in words
 
@@ -363,8 +372,8 @@ class Settling(Resolver):
         ticket = self._ticket
         return self.conclude(self.run(outcome.resume(multipart=ticket.upload_id is not None, named=ticket.named)))
 
-    def digest(self) -> tuple[int, int] | None:
-        return self._ticket.digest
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        return self._ticket.digest if algorithm == "crc64xz" else None
 
     def sent_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:  # noqa: ARG002
         return None  # that of the ticket may be of what the caller's data had become by then

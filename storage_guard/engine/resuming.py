@@ -228,5 +228,7 @@ def _identify(source: Source) -> SourceIdentity:
             mtime_ns=found.st_mtime_ns,
             start=source.start,
         )
-    size_bytes, crc = source.digest()
-    return SourceIdentity("bytes", size_bytes, crc=crc)
+    counted = source.digest()
+    if counted is None:
+        raise AssertionError("only what is gone of a stream cannot be counted")
+    return SourceIdentity("bytes", counted[0], crc=counted[1])

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, cast
 
 from storage_guard.body import WINDOW_BYTES, Body, BytesBody, bytes_of
-from storage_guard.checksum import RunningCrc64
+from storage_guard.checksum import Counts, Crc64, RunningCrc64
 from storage_guard.errors import NotWritten, SourceChanged
 
 if TYPE_CHECKING:
@@ -53,8 +53,12 @@ class Source(ABC):
         """Make all the bytes readable again from the first. Only where `rewindable`."""
 
     @abstractmethod
-    def digest(self) -> tuple[int, int]:
-        """Size and CRC-64/XZ of all the bytes. Uses up what is left of a stream."""
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        """Size and checksum of all the bytes. Uses up what is left of a stream; of one that was not to `count_all`
+        there is the CRC-64/XZ only, otherwise None."""
+
+    def count_all(self) -> None:  # noqa: B027 - most can be read again
+        """Before the first body is taken: count in every algorithm what is gone then."""
 
     @abstractmethod
     def close(self, *, done: bool) -> None:
@@ -84,8 +88,8 @@ class BytesSource(Source):
     def rewind(self) -> None:
         """Nothing moves."""
 
-    def digest(self) -> tuple[int, int]:
-        return _digest(self.take(0, self.size_bytes))
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int]:
+        return _counted(self.take(0, self.size_bytes), algorithm)
 
     def close(self, *, done: bool) -> None:
         """Nothing is held."""
@@ -147,8 +151,8 @@ class FileSource(Source):
     def rewind(self) -> None:
         """Nothing moves."""
 
-    def digest(self) -> tuple[int, int]:
-        return _digest(self.take(0, self.size_bytes))
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int]:
+        return _counted(self.take(0, self.size_bytes), algorithm)
 
     def close(self, *, done: bool) -> None:
         os.close(self._fd)
@@ -198,7 +202,7 @@ class StreamSource(Source):
         self._read = read
         self._start_again = start_again
         self._close = close
-        self._taken = RunningCrc64()
+        self._taken = Counts()
         self._drained = False
 
     @property
@@ -230,15 +234,18 @@ class StreamSource(Source):
     def rewind(self) -> None:
         if self._start_again is not None:
             self._start_again()
-            self._taken = RunningCrc64()
+            self._taken = self._taken.anew()
             self._drained = False
 
-    def digest(self) -> tuple[int, int]:
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
         while not self._drained:
             piece = self._read(WINDOW_BYTES)
             self._taken.update(piece)
             self._drained = not memoryview(piece).nbytes
-        return self._taken.size_bytes, self._taken.crc
+        return self._taken.of(algorithm)
+
+    def count_all(self) -> None:
+        self._taken = Counts.for_comparing()
 
     def close(self, *, done: bool) -> None:
         if not done and self._start_again is not None:
@@ -353,8 +360,8 @@ def _from_iterable(data: Iterable[object], key: str) -> Source:
     return StreamSource(key, read, start_again if isinstance(data, Sequence) else None)
 
 
-def _digest(body: Body) -> tuple[int, int]:
-    running = RunningCrc64()
+def _counted(body: Body, algorithm: Crc64) -> tuple[int, int]:
+    running = RunningCrc64(algorithm)
     for window in body.windows():
         running.update(window)
     return running.size_bytes, running.crc

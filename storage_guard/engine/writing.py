@@ -66,7 +66,7 @@ def prepared(
 ) -> tuple[Creation, Write]:
     """What carries out a create, and its first state: nothing was sent. Raises what `Store.create` raises before it
     sends."""
-    payload, multipart = policy.payload(source, wanted.key, can)
+    payload, multipart = policy.payload(source, wanted, can)
     guarantee = policy.vouch("finish" if multipart else "put", can, wanted)
     creation = Creation(
         policy.target(wanted, can, guarantee),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from storage_guard import outcome
 from storage_guard.body import WINDOW_BYTES, BytesBody
-from storage_guard.checksum import RunningCrc64
+from storage_guard.checksum import Counts, Crc64
 from storage_guard.driver import Driver
 from storage_guard.engine.creation import Creation, PushedCreation
 from storage_guard.engine.payload import Payload, Piece, Pieces, SmallStream, Watch, sender
@@ -35,8 +35,8 @@ class Task:
 class _Poured(Payload):
     """What went up in parts. It is gone, but for its checksum, and that speaks for all of it only at the end."""
 
-    def __init__(self) -> None:
-        self.running = RunningCrc64()
+    def __init__(self, counts: Counts) -> None:
+        self.counts = counts
         self.ended = False
 
     @property
@@ -53,8 +53,8 @@ class _Poured(Payload):
     def pieces(self) -> Pieces:
         raise AssertionError("parts are pushed")
 
-    def digest(self) -> tuple[int, int] | None:
-        return (self.running.size_bytes, self.running.crc) if self.ended else None
+    def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        return self.counts.of(algorithm) if self.ended else None
 
 
 class Pour:
@@ -78,7 +78,7 @@ class Pour:
         self._in_one_request = False  # because a finish is not guarded here
         self._number = 0  # of the last part that was sent
         self._offset_bytes = 0
-        self._poured = _Poured()
+        self._poured = _Poured(Counts.for_comparing() if task.wanted.compares else Counts())
         self._creation: PushedCreation | None = None
         self._receipt: Receipt | None = None
 
@@ -162,7 +162,7 @@ class Pour:
         """Hand the block over as a part, and begin the next one."""
         block, self._block = self._block, bytearray()
         creation = self._upload()
-        self._poured.running.update(block)
+        self._poured.counts.update(block)
         self._number += 1
         slot = PartSlot(self._number, self._offset_bytes, len(block))
         self._offset_bytes += len(block)

@@ -108,7 +108,7 @@ MAY = {
     "storage_guard/uploads/sweeping.py": Room("access answers errors model names signals translate uploads.journal"),
     "storage_guard/engine/__init__.py": Room(pure=True),
     "storage_guard/engine/source.py": Room("body checksum errors"),
-    "storage_guard/engine/payload.py": Room("body driver engine.source errors model plan signals"),
+    "storage_guard/engine/payload.py": Room("body checksum driver engine.source errors model plan signals"),
     "storage_guard/engine/concurrency.py": Room(pure=True),
     "storage_guard/engine/lanes.py": Room("clock driver engine.concurrency"),
     "storage_guard/engine/resolve.py": Room(
