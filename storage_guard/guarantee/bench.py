@@ -8,13 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from storage_guard import names, signals
 from storage_guard.answers import asked_s
 from storage_guard.body import Body, BytesBody
 from storage_guard.driver import Driver
-from storage_guard.guarantee.findings import Seen, Told
+from storage_guard.guarantee.findings import Seen, Told, has_landed, may_have_landed
 from storage_guard.guarantee.racing import HeldBody, Holding
 from storage_guard.model import ObjectInfo, ObjectRef, Part, PartSlot, WriteMeta
 from storage_guard.retry import Patience
@@ -26,6 +26,7 @@ SMALL_BYTES = 256
 LARGE_BYTES = 1_200_000
 """More than a driver reads before it begins to send: such a body is held on its way, and not before."""
 _TRIES = 4  # of cleaning up
+_There = Literal["nothing", "doubt", "object"]
 
 
 class UndecidedError(Exception):
@@ -88,7 +89,20 @@ class Attempt(ABC):
 
     def run(self) -> ObjectInfo:
         self._wait()
-        return self.commit()
+        return self.send()
+
+    def send(self) -> ObjectInfo:
+        """`commit`, and the bench knows what may be at the key then."""
+        try:
+            info = self.commit()
+        except signals.Signal as signal:
+            self.bench.heard(self.key, signal)
+            raise
+        except BaseException:  # on its way
+            self.bench.heard(self.key, None)
+            raise
+        self.bench.heard(self.key, info)
+        return info
 
     def drop(self) -> None:  # noqa: B027 - most prepare nothing
         """Throw away what was prepared. Raises a Signal, and may be called again then."""
@@ -159,7 +173,7 @@ class Bench:
         self._patience = patience
         self._lock = threading.Lock()
         self._count = 0
-        self._keys: dict[str, None] = {}
+        self._keys: dict[str, _There] = {}
         self._uploads: dict[str, Finish] = {}
         self.may_have_strays = False
         self.small_bytes = min(SMALL_BYTES, driver.limits.max_put_bytes, driver.limits.max_part_bytes)
@@ -172,7 +186,7 @@ class Bench:
         with self._lock:
             self._count += 1
             key = f"{self._area}{self._count}"
-            self._keys[key] = None
+            self._keys[key] = "nothing"
             return key
 
     def put(self, key: str, size_bytes: int | None = None) -> Put:
@@ -234,7 +248,7 @@ class Bench:
         lost: signals.Signal | None = None
         while True:
             try:
-                return attempt.commit()
+                return attempt.send()
             except (signals.Busy, signals.Conflict) as signal:
                 trouble: signals.Signal = signal
             except signals.Definite as signal:
@@ -263,6 +277,17 @@ class Bench:
                 pass
 
         self.patiently(ask, "what was written could not be removed")
+        with self._lock:
+            if self._keys.get(key) == "object":
+                self._keys[key] = "doubt"  # until somebody has looked
+
+    def heard(self, key: str, told: Told | None) -> None:
+        """What the store said of one write, None if nothing was heard."""
+        with self._lock:
+            if told is not None and has_landed(told):
+                self._keys[key] = "object"
+            elif (told is None or may_have_landed(told)) and self._keys.get(key) != "object":
+                self._keys[key] = "doubt"
 
     def forget(self, key: str) -> None:
         """Nothing is there any more."""
@@ -281,17 +306,18 @@ class Bench:
         """Throw away whatever is left; what cannot be is said."""
         left: list[str] = []
         with self._lock:
-            uploads, keys = list(self._uploads.values()), list(self._keys)
+            uploads, keys = list(self._uploads.values()), list(self._keys.items())
         for upload in uploads:
             trouble = self._try(upload.drop)
             if trouble:
                 left.append(f"upload {upload.upload_id} of {upload.key!r} is left open: {trouble}")
         if self.may_have_strays:
             left += self._abort_strays()
-        for key in keys:
+        for key, there in keys:
             trouble = self._try(partial(self._wipe, key))
-            if trouble:
-                left.append(f"{key!r} is left behind: {trouble}")
+            if trouble and there != "nothing":
+                how = "is left behind" if there == "object" else "may be left behind, and could not be looked for"
+                left.append(f"{key!r} {how}: {trouble}")
         return left
 
     def _abort_strays(self) -> list[str]:

@@ -93,9 +93,28 @@ def find(
     return so("probed" if serial or not rounds else "raced", "")
 
 
-# One round of a race
+# One write
 
 Told = ObjectInfo | signals.Signal
+
+
+def has_landed(told: Told) -> bool:
+    """Whether the store says that it wrote."""
+    return isinstance(told, ObjectInfo | signals.Unsynced | signals.Damaged | signals.Broken)
+
+
+def may_have_landed(told: Told) -> bool:
+    """A lost answer, and a refusal of what somebody on the way may have sent twice, leave that open."""
+    match told:
+        case signals.Exists() | signals.Gone():
+            return not told.sole
+        case signals.Definite():
+            return False
+        case _:
+            return True
+
+
+# One round of a race
 
 
 @dataclass(frozen=True)
@@ -129,14 +148,7 @@ class Claim:
 
     @property
     def may_have_won(self) -> bool:
-        """A lost answer, and a refusal of what somebody on the way may have sent twice, leave that open."""
-        match self.told:
-            case signals.Exists() | signals.Gone():
-                return not self.told.sole
-            case signals.Definite():
-                return False
-            case _:
-                return True
+        return may_have_landed(self.told)
 
 
 def judge(claims: Sequence[Claim], seen: Seen | None) -> tuple[bool | None, str]:

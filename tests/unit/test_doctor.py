@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -16,6 +16,7 @@ from faults.bad_stores import LIMITS, BadStore, Switches
 from storage_guard import AccessDenied, Store, StoreUnavailable, doctor, open_store
 from storage_guard.doctor import __main__ as program
 from storage_guard.doctor import examine
+from storage_guard.driver import Absent, Body, Lost, ObjectInfo, Refused, WriteMeta
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import BUSY, REFUSED, FakeClock, FaultyDriver, Member, faulty
 from unit.test_guarantee import MARKER
@@ -108,6 +109,53 @@ def test_what_cannot_be_told_is_not_known_and_does_not_hold(member: Member) -> N
     uploads = {each.upload_id for each in driver.scan_uploads("")}
     for each in objects | uploads:
         assert any(each in note for note in report.left), "what is left behind is said"
+
+
+class Hidden(BadStore):
+    """Looking is forbidden, behind so many puts; and a removal looks first, as on S3. Every put is `lost` or not."""
+
+    def __init__(self, puts: int, lost: Literal["before", "after", ""]) -> None:
+        super().__init__()
+        self._puts = puts
+        self._lost = lost
+
+    def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
+        self._puts -= 1
+        if self._lost == "before":
+            raise Lost("no answer")
+        info = super().put_new(key, body, meta)
+        if self._lost == "after":
+            raise Lost("no answer")
+        return info
+
+    def head(self, key: str, /) -> ObjectInfo | None:
+        if self._puts <= 0:
+            raise Refused("no looking", why="access")
+        return super().head(key)
+
+    def remove(self, key: str, etag: str | None, /) -> None:
+        if self.head(key) is None:
+            raise Absent(key)
+        super().remove(key, etag)
+
+
+@pytest.mark.parametrize("lost", ["", "before", "after"])
+@pytest.mark.parametrize("puts", [0, 1, 5, 12])
+def test_only_what_is_there_is_said_to_be_left_behind(puts: int, lost: Literal["", "before", "after"]) -> None:
+    driver = Hidden(puts, lost)
+    report = examine(Store(driver, clock=FakeClock()), rounds=ROUNDS, writers=4)
+    there = {each.key for each in driver.scan("", "", "")}
+    said = {note.split("'")[1]: note for note in report.left}
+    assert not report.holds
+    assert there <= said.keys(), "all of it is said"
+    for key in said.keys() - there:
+        assert "may be left behind, and could not be looked for" in said[key]
+    if puts == 0:
+        assert not said, "nothing was written"
+    if not lost:
+        assert all("is left behind" in said[key] for key in there)
+    if lost and puts:
+        assert "may be left behind" in "".join(said.values())
 
 
 def test_a_store_that_does_not_say_what_it_is_is_an_error() -> None:

@@ -328,6 +328,16 @@ def test_a_doubt_is_not_kept() -> None:
     assert driver.head(MARKER) is None
 
 
+@pytest.mark.parametrize("member", ["head", "put_new"])
+def test_who_may_not_write_is_not_told_that_something_was_left_behind(member: Member) -> None:
+    """An anonymous client, say, who may not remove either."""
+    driver = faulty(BadStore(), {member: [REFUSED] * 100, "remove": [REFUSED] * 100})
+    with pytest.raises(GuaranteeMissing, match="could not be told") as missing:
+        Store(driver).create("k", b"x")
+    assert not [note for note in getattr(missing.value, "__notes__", []) if "left" in note]
+    assert list(driver.scan("", "", "")) == []
+
+
 def test_no_listing_shows_it_whatever_the_delimiter() -> None:
     driver = BadStore()
     store = Store(driver, prefix="p")
