@@ -30,9 +30,9 @@ class OSSWorld(World):
         super().__init__(server, ledger)
         self.patient, self.hasty = self.driver(), self.driver(read_timeout_s=HASTY_S)
 
-    def driver(self, kind: type[OSSDriver] = OSSDriver, *, read_timeout_s: float = 30.0) -> OSSDriver:
+    def driver(self, *, read_timeout_s: float = 30.0) -> OSSDriver:
         bucket = oss2.Bucket(oss2.AuthV4(KEY_ID, SECRET), self.server.url, BUCKET, region=REGION)
-        return kind(bucket, read_timeout_s=read_timeout_s, limits=LIMITS)
+        return OSSDriver(bucket, read_timeout_s=read_timeout_s, limits=LIMITS)
 
     def told_etag(self, etag: str) -> str:
         return etag.upper()

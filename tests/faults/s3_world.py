@@ -75,8 +75,8 @@ class S3World(World):
         self.bucket.versioning = setting.versioning
         self.patient, self.hasty = self.driver(), self.driver(read_timeout_s=HASTY_S)
 
-    def driver(self, kind: type[S3Driver] = Vouched, *, read_timeout_s: float = 30.0) -> S3Driver:
-        return kind(self.client, BUCKET, read_timeout_s=read_timeout_s, limits=LIMITS)
+    def driver(self, *, read_timeout_s: float = 30.0) -> S3Driver:
+        return Vouched(self.client, BUCKET, read_timeout_s=read_timeout_s, limits=LIMITS)
 
     def come(self, key: str, data: bytes = RIVAL) -> None:
         """With its checksum, as AWS keeps one with every object."""
