@@ -20,6 +20,15 @@ from benchmarks.harness.study import Study, mibs, study_options
 
 _OSS_PART, _S3_PART, _LANES = 4 * MIB, 5 * MIB, 16
 _UNGUARDED = "no condition"
+_ONE = frozenset(  # these have one connection, whatever the size
+    {
+        "oss2, put_object_from_file",
+        f"oss2, resumable_upload, {_UNGUARDED}",
+        "opendal, from memory",
+        "obstore, put in one request",
+        "s3fs, put_file",
+    }
+)
 SIDES: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
     "oss": (
         (OURS.name, OURS.name, {}),
@@ -58,7 +67,14 @@ def main() -> int:
     asked = parser.parse_args()
     cells = {
         service: [
-            Cell(int(mib * MIB), side=side, peer=PEERS[peer], options=options, warmed=False)
+            Cell(
+                int(mib * MIB),
+                side=side,
+                peer=PEERS[peer],
+                options=options,
+                warmed=False,
+                in_flight=1 if side in _ONE else None,
+            )
             for mib in asked.sizes_mib
             for side, peer, options in SIDES[service]
             if peer in asked.peers

@@ -9,23 +9,29 @@ from typing import Any, Literal
 
 from benchmarks.harness.peers import OURS, Peer
 from storage_guard.engine.concurrency import MOST
+from storage_guard.engine.copying import COPY_PART_BYTES
 from storage_guard.plan import DEFAULT_MULTIPART_FROM_BYTES, usual_part_bytes
 
 MIB = 1 << 20
+COPIED_WHOLE_BYTES = 1 << 30  # what the library copies in one request, where nothing is said
 DEFAULT, ONE_PUT = "default", "one put"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`part`: bytes, "default" or "one put"; of a peer what its `options` say. `in_flight` None: adaptive, or whatever
-    the peer does. `warmed`: right before each run as many connections are opened as it can use; not where it is
-    compared with peers, which have no such run."""
+    """`objects` creates of `size_bytes`, as a "file" or a "stream" each, or "count": all in one call; or a "copy", of
+    an object of that size that is there.
+
+    `part`: bytes, "default" or "one put"; of a peer what its `options` say. `in_flight` None: adaptive, or whatever the
+    peer does; of a peer it only says what is known of it. `warmed`: right before each run as many connections are
+    opened as it can use; not where it is compared with peers, which have no such run."""
 
     size_bytes: int
     part: int | str = DEFAULT
     in_flight: int | None = None
     memory_bytes: int | None = None
-    do: Literal["file", "stream"] = "file"
+    do: Literal["file", "stream", "copy", "count"] = "file"
+    objects: int = 1
     side: str = OURS.name
     peer: Peer = OURS
     options: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
@@ -40,6 +46,8 @@ class Cell:
         """How large a part is; None for one request. Of a peer it is not known."""
         if isinstance(self.part, int):
             return self.part
+        if self.do == "copy" and self.part != ONE_PUT:
+            return None if self.size_bytes <= COPIED_WHOLE_BYTES else COPY_PART_BYTES
         small = self.size_bytes < DEFAULT_MULTIPART_FROM_BYTES and self.do == "file"
         return None if self.part == ONE_PUT or small else usual_part_bytes(self.size_bytes)
 
@@ -47,6 +55,8 @@ class Cell:
     def settings(self) -> dict[str, Any]:
         """For our client."""
         settings: dict[str, Any] = {"one_put": True} if self.part == ONE_PUT else {}
+        if self.do == "copy":
+            settings["copies"] = True
         if isinstance(self.part, int):
             settings["part_bytes"] = self.part
         if self.in_flight is not None:
@@ -68,10 +78,14 @@ class Cell:
             }
         if self.memory_bytes is not None:
             said["memory_mib"] = self.memory_bytes / MIB
+        if self.do == "count":
+            said["objects"] = self.objects
         return said
 
     @property
     def words(self) -> str:
+        if self.do == "count":
+            return f"{self.objects:,} objects of {self.size_bytes:,} bytes in one call"
         size = f"{self.size_bytes / MIB:g} MiB as a {self.do}"
         if not self.ours:
             return f"{size}, {self.side}"
@@ -83,9 +97,16 @@ class Cell:
     @property
     def requests(self) -> int:
         """How many one run costs at most, with the one that warms up and the removal."""
+        if self.do == "count":
+            return 2 * self.objects + MOST + 9  # each is removed, too
         parts = 0 if self.part == ONE_PUT else -(-self.size_bytes // (self.part_bytes or self.size_bytes or 1))
         ends, warm, removal = 5, MOST + 4, 4
         return parts + ends + warm + removal
+
+    @property
+    def sent_bytes(self) -> int:
+        """Of a copy, for what is copied."""
+        return self.objects * self.size_bytes
 
 
 @dataclass(frozen=True)
@@ -101,8 +122,22 @@ class World:
         return f"{self.service} over {self.scheme}, {self.link or 'a bucket'}"
 
 
+_NAMES = (
+    "service",
+    "scheme",
+    "link",
+    "side",
+    "do",
+    "size_mib",
+    "objects",
+    "part",
+    "part_mib",
+    "in_flight",
+    "memory_mib",
+)
+
+
 def known_by(world: Mapping[str, object], cell: Mapping[str, object], number: int) -> str:
     """What tells one run from all others. `world` and `cell` are as in a line of the results, which may have more."""
-    names = ("service", "scheme", "link", "side", "do", "size_mib", "part", "part_mib", "in_flight", "memory_mib")
     both = {**world, **cell}
-    return json.dumps([*(both.get(name) for name in names), number])
+    return json.dumps([*(both.get(name) for name in _NAMES), number])

@@ -34,8 +34,9 @@ class Place(ABC):
         self.authority = authority
 
     @abstractmethod
-    def fresh(self) -> Used | None:
-        """Nothing of an earlier run is there. What the server has used so far, where that can be known."""
+    def fresh(self, *, keep: str = "") -> Used | None:
+        """Nothing of an earlier run is there, but for what begins with `keep`, if that is given. What the server has
+        used so far, where that can be known."""
 
     @abstractmethod
     def used(self) -> Used | None:
@@ -86,17 +87,18 @@ class _Loopback(Place):
         super().__init__(target, authority)
         self._server = server
 
-    def fresh(self) -> Used | None:
-        return self._server.forget()
+    def fresh(self, *, keep: str = "") -> Used | None:
+        # It keeps no bytes, and what is kept for its sake has other names than what comes.
+        return self._server.used() if keep else self._server.forget()
 
     def used(self) -> Used | None:
         return self._server.used()
 
 
 class _Bucket(Place):
-    def fresh(self) -> Used | None:
+    def fresh(self, *, keep: str = "") -> Used | None:
         with _store(self.target) as store:
-            remove_all(store.driver, self.target.prefix)
+            remove_all(store.driver, self.target.prefix, keep=keep)
         return None
 
     def used(self) -> Used | None:
@@ -104,9 +106,11 @@ class _Bucket(Place):
 
 
 @contextlib.contextmanager
-def loopback(service: Service, link: str, folder: Path, *, secure: bool) -> Generator[Place]:
+def loopback(
+    service: Service, link: str, folder: Path, *, secure: bool, copy_mb_s: float | None = None
+) -> Generator[Place]:
     authority, certificate = make_certificates(folder) if secure else (None, None)
-    with serving(certificate, service=service, link=link) as server:
+    with serving(certificate, service=service, link=link, copy_mb_s=copy_mb_s) as server:
         yield _Loopback(server, target_of(server, service), authority)
 
 
@@ -128,12 +132,14 @@ def _store(target: Target) -> Store:
     return open_store(url, path_style=target.path_style or (None if target.service == "s3" else False), **where)
 
 
-def remove_all(driver: Driver, prefix: str) -> None:
-    """Objects and open uploads: what peers left too, whose uploads no journal knows, and what an examination keeps."""
+def remove_all(driver: Driver, prefix: str, *, keep: str = "") -> None:
+    """Objects and open uploads: what peers left too, whose uploads no journal knows, and what an examination keeps; but
+    for what begins with `keep` behind the prefix, if that is given."""
     for upload in _asked(lambda: list(driver.scan_uploads(prefix))) or []:
         _asked(partial(driver.abort, upload.key, upload.upload_id))
     for found in _asked(lambda: list(driver.scan(prefix, "", ""))) or []:
-        if not isinstance(found, Prefix):
+        kept = keep and not isinstance(found, Prefix) and found.key.startswith(prefix + keep)
+        if not isinstance(found, Prefix) and not kept:
             _asked(partial(driver.remove, found.key, None))
 
 

@@ -88,13 +88,21 @@ def target_of(server: Server, service: Literal["oss", "s3"] = "oss") -> Target:
 
 @contextlib.contextmanager
 def serving(
-    certificate: Path | None, *, service: str = "oss", link: str | None = None, examined: bool = False
+    certificate: Path | None,
+    *,
+    service: str = "oss",
+    link: str | None = None,
+    copy_mb_s: float | None = None,
+    examined: bool = False,
 ) -> Generator[Server]:
     """A discarding server; over TLS with the file of a key and a certificate; at the end of a link that `road_of`
-    knows. `examined`: bytes are kept until it is first told to forget, for clients that examine it before."""
+    knows; a request that copies copies so many MB a second. `examined`: bytes are kept until it is first told to
+    forget, for clients that examine it before."""
     command = [sys.executable, "-m", "benchmarks.harness.serve", "--bucket", BUCKET, "--service", service]
     if link is not None:
         command += ["--link", link]
+    if copy_mb_s is not None:
+        command += ["--copy-mb-s", f"{copy_mb_s}"]
     if examined:
         command.append("--examined")
     if certificate is not None:

@@ -15,6 +15,7 @@ from storage_guard.engine.concurrency import MOST, Concurrency
 
 MB = 1e6
 MIB = 1 << 20
+_FAST_MB_S = 1e9  # nobody waits for that
 _LEAST = 1e-3  # of a byte
 
 
@@ -39,6 +40,10 @@ class Road:
     @property
     def words(self) -> str:
         return f"{self.latency_ms:g} ms, {self.connection_mb_s:g} MB/s a connection, {self.total_mb_s:g} MB/s in all"
+
+    def of_copies(self, copy_mb_s: float) -> Road:
+        """The same latency, and a service that copies so fast in each request, as many as there are."""
+        return replace(self, connection_mb_s=min(copy_mb_s, _FAST_MB_S), total_mb_s=min(copy_mb_s, _FAST_MB_S) * MOST)
 
     def floor_s(self, size_bytes: int) -> float:
         """No create takes less: the bytes over the width, and the latencies of begin, a part and finish; or of one

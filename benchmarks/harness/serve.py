@@ -2,7 +2,7 @@
 
 The loopback OSS, or S3, of `storage_guard.testing.server`, which keeps no bytes, looks at no signature and compares
 what a Content-MD5 says (with `--examined` it keeps bytes until it first forgets); over TLS with `--tls FILE` (key and
-certificate), at the end of a link with `--link`.
+certificate), at the end of a link with `--link`; as slow at copies with `--copy-mb-s`.
 Its URL is the first line; each line on standard input is answered with what it has used so far, "forget" when its
 objects are gone, and it stops when standard input ends.
 """
@@ -17,8 +17,9 @@ import resource
 import ssl
 import sys
 
+from benchmarks.harness.copies import Copies
 from benchmarks.harness.roads import MB, road_of
-from storage_guard.testing.server import Link, Receiving, Request, Server
+from storage_guard.testing.server import Asked, Cues, Link, Receiving, Request, Server
 from storage_guard.testing.server.blobs import DiscardedBlobs, MemoryBlobs, Sink
 from storage_guard.testing.server.buckets import Buckets
 from storage_guard.testing.server.oss import OSSDialect
@@ -44,6 +45,12 @@ class _CountedOSS(OSSDialect):
     """The dialect, and how many requests it received."""
 
     requests = 0
+    copies: Copies | None = None
+
+    def asked(self, request: Request) -> Asked:
+        if self.copies is not None:
+            self.copies.see(request)
+        return super().asked(request)
 
     def receive(self, request: Request) -> Receiving:
         self.requests += 1
@@ -54,6 +61,12 @@ class _CountedS3(S3Dialect):
     """The same."""
 
     requests = 0
+    copies: Copies | None = None
+
+    def asked(self, request: Request) -> Asked:
+        if self.copies is not None:
+            self.copies.see(request)
+        return super().asked(request)
 
     def receive(self, request: Request) -> Receiving:
         self.requests += 1
@@ -69,6 +82,7 @@ def main() -> None:
     parser.add_argument("--tls", metavar="FILE")
     parser.add_argument("--service", choices=("oss", "s3"), default="oss")
     parser.add_argument("--link", type=road_of)
+    parser.add_argument("--copy-mb-s", type=float, help="of one request that copies; as fast as it goes without")
     parser.add_argument("--examined", action="store_true")
     asked = parser.parse_args()
     tls = None
@@ -85,7 +99,11 @@ def main() -> None:
             connection_bytes_per_s=asked.link.connection_mb_s * MB,
             total_bytes_per_s=asked.link.total_mb_s * MB,
         )
-    server = Server(dialect, tls=tls, link=link, remembered=0)
+    cues = Cues()
+    if asked.copy_mb_s is not None:
+        dialect.copies = Copies(asked.copy_mb_s * MB, buckets)
+        cues.on_request = dialect.copies.action
+    server = Server(dialect, cues=cues, tls=tls, link=link, remembered=0)
     # Objects that are kept make no garbage in circles, and to look for some among very many of them takes its time.
     gc.disable()
     asyncio.run(_serve(server, dialect, asked.bucket, blobs))

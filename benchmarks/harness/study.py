@@ -9,12 +9,13 @@ import argparse
 import contextlib
 import hashlib
 import json
+import math
 import os
 import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -31,10 +32,13 @@ from storage_guard.engine.concurrency import MOST
 
 _RANDOM_BYTES = 16 * MIB
 _PRICE = 0.005  # US dollars for a thousand: S3 Standard's PUT, and parts, in us-east-1; OSS asks less
+_SOURCE = "source-"  # what is copied; its length follows
 _PERSONAL = ("store", "endpoint", "yes", "rounds")
 
 
-def study_options(parser: argparse.ArgumentParser, *, rounds: int = 3, links: str = "region") -> None:
+def study_options(
+    parser: argparse.ArgumentParser, *, rounds: int = 3, links: str = "region", schemes: str = "http"
+) -> None:
     parser.add_argument("store", nargs="?", metavar="URL", help="oss://bucket/prefix or s3://bucket/prefix, for real")
     parser.add_argument("--endpoint", help="of the real store, where its SDK would not know")
     parser.add_argument("--region", help="the same")
@@ -42,7 +46,7 @@ def study_options(parser: argparse.ArgumentParser, *, rounds: int = 3, links: st
     parser.add_argument("--price", type=float, default=_PRICE, help=f"of 1,000 requests, for the estimate ({_PRICE})")
     known = f"{', '.join(ROADS)} or LATENCY_MS/MB_S/MB_S_IN_ALL, with commas between"
     parser.add_argument("--links", type=_roads, default=_roads(links), help=f"of the loopback server: {known}")
-    parser.add_argument("--schemes", type=words(("http", "https")), default=["http"], help="http,https")
+    parser.add_argument("--schemes", type=words(("http", "https")), default=schemes.split(","), help="http,https")
     parser.add_argument("--rounds", type=int, default=rounds, help=f"of all cells ({rounds})")
     parser.add_argument("--longest-s", type=float, default=60.0, help="cells that cannot be faster are left out")
     parser.add_argument("--seed", type=int, default=1, help="of the order")
@@ -71,9 +75,17 @@ class Study:
         self._asked = asked
         self._url: Url | None = None
         self._services = services
+        self._copy_mb_s: float | None = getattr(asked, "copy_mb_s", None)
+        self._left: list[dict[str, Any]] = []  # cells that take too long
 
     def run(self, cells: Sequence[Cell], cells_of: Mapping[str, Sequence[Cell]] | None = None) -> int:
         """`cells` in every world; those of `cells_of` in the worlds of that service."""
+        return self.run_in(
+            lambda worlds: {world: [*cells, *(cells_of or {}).get(world.service, ())] for world in worlds}
+        )
+
+    def run_in(self, grid_of: Callable[[Sequence[World]], dict[World, Sequence[Cell]]]) -> int:
+        """What `grid_of` wants measured in the worlds that were asked for."""
         asked = self._asked
         try:
             if asked.store is not None:
@@ -81,13 +93,16 @@ class Study:
         except ValueError as exc:
             tell(f"benchmarks.{self._name}: {exc}")
             return 2
-        grid = {world: [*cells, *(cells_of or {}).get(world.service, ())] for world in self._worlds()}
+        grid = grid_of(self._worlds())
         for world, all_of_it in grid.items():
             if world.link is not None:
                 road = road_of(world.link)
-                grid[world] = [each for each in all_of_it if _shortest_s(road, each) <= asked.longest_s]
-                for left in set(all_of_it) - set(grid[world]):
-                    tell(f"left out, as it takes too long on {world.link}: {left.words}")
+                shortest_s = {each: self._shortest_s(road, each) for each in all_of_it}
+                grid[world] = [each for each in all_of_it if shortest_s[each] <= asked.longest_s]
+                for left, least_s in shortest_s.items():
+                    if least_s > asked.longest_s:
+                        tell(f"left out, as it takes too long on {world.link}: {left.words}")
+                        self._left.append(self._said(world) | left.described | {"least_s": float(f"{least_s:.3g}")})
         if self._url is not None and not self._agreed(grid):
             return 2
         try:
@@ -114,7 +129,7 @@ class Study:
         """Whether what it costs was said, and --yes to it."""
         cells = [cell for each in grid.values() for cell in each] * self._asked.rounds
         requests = sum(cell.requests for cell in cells)
-        sent = sum(cell.size_bytes for cell in cells)
+        sent = sum(cell.sent_bytes for cell in cells)
         price = requests / 1000 * self._asked.price
         tell(
             f"At most {requests:,} requests and {sent / (1 << 30):,.1f} GiB go to the bucket, and nothing stays there. "
@@ -140,8 +155,10 @@ class Study:
         progress = _Progress(sum(len(cells) for cells in grid.values()) * rounds)
         with tempfile.TemporaryDirectory(prefix="storage-guard-benchmark-", dir=self._asked.folder) as made:
             files = _Files(Path(made))
+            for cell_left in [] if had else self._left:
+                write(out, "left out", **cell_left)
             for world, cells in grid.items():
-                said = asdict(world) | _road_of(world)
+                said = self._said(world)
                 todo = [
                     (number, cell)
                     for number, order in enumerate(shuffled(cells, rounds, self._asked.seed))
@@ -160,16 +177,25 @@ class Study:
             with bucket(self._url.target(run)) as place:
                 yield place
         else:
-            with loopback(world.service, world.link or "", folder, secure=world.scheme == "https") as place:
+            secure = world.scheme == "https"
+            with loopback(world.service, world.link or "", folder, secure=secure, copy_mb_s=self._copy_mb_s) as place:
                 yield place
 
+    def _said(self, world: World) -> dict[str, Any]:
+        """Of it, in each line of the results."""
+        pace = {} if self._copy_mb_s is None else {"copy_mb_s": None if world.link is None else self._copy_mb_s}
+        return {**asdict(world), **_road_of(world), **pace}
 
-def _shortest_s(road: Road, cell: Cell) -> float:
-    if not cell.ours or cell.do == "stream":
-        return road.floor_s(cell.size_bytes)
-    lanes = cell.in_flight or MOST
-    narrow = min(road.total_mb_s, road.connection_mb_s * (1 if cell.part_bytes is None else lanes))
-    return cell.size_bytes / (narrow * MB)
+    def _shortest_s(self, road: Road, cell: Cell) -> float:
+        if cell.do == "count":
+            return -(-cell.objects // MOST) * road.latency_ms / 1000
+        if cell.do == "copy":
+            road = road.of_copies(self._copy_mb_s or math.inf)
+        one = cell.in_flight == 1 or (cell.ours and cell.part_bytes is None)
+        if cell.do == "stream" or (not cell.ours and not one):
+            return road.floor_s(cell.size_bytes)
+        lanes = cell.in_flight or MOST
+        return cell.size_bytes / (min(road.total_mb_s, road.connection_mb_s * (1 if one else lanes)) * MB)
 
 
 def _road_of(world: World) -> dict[str, float | None]:
@@ -190,8 +216,12 @@ class _World:
         self._cache = cache
         self._out = out
         self._progress = progress
+        self._sources = set[str]()  # of copies, their keys
+        self._keep = ""  # in this place
+        self._ran = 0
 
     def measure(self, todo: Sequence[tuple[int, Cell]]) -> None:
+        self._keep = _SOURCE if any(cell.do == "copy" for _, cell in todo) else ""
         with contextlib.ExitStack() as stack:
             crew: dict[str, Worker] = {}
             for _, cell in todo:
@@ -208,22 +238,34 @@ class _World:
         place.fresh()
         worker.carry_out({"do": "settle", "key": "settled", "hold_bytes": 0})
         warm = {"do": "file", "path": str(self._files.of(min(cell.size_bytes, _RANDOM_BYTES))), "key": "warm"}
-        _succeeded(worker.carry_out(warm), cell)
+        _succeeded(worker.carry_out(warm))
         return worker
 
     def _run(self, worker: Worker, number: int, cell: Cell) -> None:
-        path = str(self._files.of(cell.size_bytes))
+        self._ran += 1
+        job: dict[str, Any] = {"do": cell.do, "key": f"object-{self._ran}", "bytes": cell.size_bytes}
+        if cell.do == "copy":
+            job["source"] = self._source(worker, cell)
+        elif cell.do == "count":
+            job["objects"] = cell.objects
+        else:
+            job["path"] = str(self._files.of(cell.size_bytes))
         if cell.ours and cell.warmed:
             worker.carry_out({"do": "warm", "key": "warm-again", "settings": cell.settings})
-        before = self._place.fresh()
-        answer = worker.carry_out({"do": cell.do, "path": path, "key": f"object-{number}"})
+        before = self._place.fresh(keep=self._keep)
+        answer = worker.carry_out(job)
         after = self._place.used()
-        _succeeded(answer, cell)
+        _succeeded(answer, cell.objects, cell.words)
         figures = {
             **{name: answer[name] for name in ("wall_s", "cpu_s")},
             **growth(answer),
-            "mb_per_s": cell.size_bytes / MB / answer["wall_s"],
+            "mb_per_s": cell.sent_bytes / MB / answer["wall_s"],
         }
+        if cell.do == "count":
+            figures |= {
+                "creates_per_s": cell.objects / answer["wall_s"],
+                "cpu_us": answer["cpu_s"] / cell.objects * 1e6,
+            }
         if before is not None and after is not None:
             figures |= {
                 "requests": after.requests - before.requests,
@@ -233,23 +275,33 @@ class _World:
         write(self._out, "run", **self._said, **cell.described, round=number, **rounded(figures))
         self._progress.done(f"{self._said['link'] or 'bucket'}: {cell.words}: {answer['wall_s']:.2f} s")
 
+    def _source(self, worker: Worker, cell: Cell) -> str:
+        """The key of what is copied, which is written once and stays."""
+        key = f"{_SOURCE}{cell.size_bytes}"
+        if key not in self._sources:
+            path = str(self._files.of(cell.size_bytes, random_bytes=0))
+            _succeeded(worker.carry_out({"do": "file", "path": path, "key": key}))
+            self._sources.add(key)
+        return key
 
-def _succeeded(answer: Mapping[str, Any], cell: Cell) -> None:
-    if answer["failed"] or not answer["created"]:
-        raise RuntimeError(f"{cell.words}: {answer['failures']}")
+
+def _succeeded(answer: Mapping[str, Any], objects: int = 1, words: str = "to begin with") -> None:
+    if answer["failed"] or answer["created"] != objects:
+        raise RuntimeError(f"{words}: {answer['failures']}")
 
 
 class _Files:
-    """Files to send, made when they are first asked for: 16 MiB of chance, and behind them a hole."""
+    """Files to send, made when they are first asked for: 16 MiB of chance, and behind them a hole; or nothing but a
+    hole, of which the copy of a range is what the discarding server says it is."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def of(self, size_bytes: int) -> Path:
-        path = self._folder / f"{size_bytes}"
+    def of(self, size_bytes: int, random_bytes: int = _RANDOM_BYTES) -> Path:
+        path = self._folder / f"{size_bytes}-{random_bytes}"
         if not path.exists():
             with path.open("wb") as file:
-                file.write(os.urandom(min(size_bytes, _RANDOM_BYTES)))
+                file.write(os.urandom(min(size_bytes, random_bytes)))
                 file.truncate(size_bytes)
         return path
 

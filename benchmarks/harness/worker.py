@@ -113,6 +113,8 @@ class _Worker:
             "held": self._from_memory,
             "threads": self._threads,
             "many": self._many,
+            "count": self._count,
+            "copy": self._copy,
             "pipe": self._pipe,
         }
         return self._measured(does[job["do"]], job)
@@ -201,9 +203,7 @@ class _Worker:
             thread.join()
 
     def _many(self, job: dict[str, Any], tally: _Tally) -> None:
-        if not hasattr(self._client, "create_many"):
-            raise TypeError("this client has no call for many objects")
-        many = cast("Many", self._client)
+        """For some seconds."""
         data = os.urandom(job["bytes"])
         until_s = time.perf_counter() + job["seconds"]
 
@@ -213,14 +213,27 @@ class _Worker:
                 yield f"{job['key']}/{number}", data
                 number += 1
 
+        self._in_one_call(items(), len(data), tally)
+
+    def _count(self, job: dict[str, Any], tally: _Tally) -> None:
+        """So many of them."""
+        data = os.urandom(job["bytes"])
+        self._in_one_call(((f"{job['key']}/{number}", data) for number in range(job["objects"])), len(data), tally)
+
+    def _in_one_call(self, items: Iterator[tuple[str, bytes]], size_bytes: int, tally: _Tally) -> None:
+        if not hasattr(self._client, "create_many"):
+            raise TypeError("this client has no call for many objects")
         created = 0
         failures: list[Exception] = []
-        for failure in many.create_many(items()):
+        for failure in cast("Many", self._client).create_many(items):
             if failure is None:
                 created += 1
             else:
                 failures.append(failure)
-        tally.add(created, len(data), failures)
+        tally.add(created, size_bytes, failures)
+
+    def _copy(self, job: dict[str, Any], tally: _Tally) -> None:
+        self._one(lambda: self._settable().copy(job["source"], job["key"]), job["bytes"], tally)
 
     def _pipe(self, job: dict[str, Any], tally: _Tally) -> None:
         if not hasattr(self._client, "pipe"):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.harness.figures import Spread, spread
 from benchmarks.harness.roads import MB, MIB, Road
 from benchmarks.reporting.rows import MISS, Results, Row, World, grouped
 from storage_guard.engine.concurrency import START
@@ -67,10 +68,10 @@ class Advice:
         return f"Tell it: {modest}. {said}The best of {settings} was {self.to_best:.2f} times as fast."
 
 
-def advices(results: Results) -> list[Advice]:
+def advices(results: Results, study: str = "parallel_parts") -> list[Advice]:
     """For each link and size of which the default and other settings were measured."""
     found: list[Advice] = []
-    rows = [row for row in results.of("parallel_parts") if row.ours and row.do == "file"]
+    rows = [row for row in results.of(study) if row.ours and row.do in ("file", "copy")]
     for (world, size_mib), cells in grouped(rows, lambda row: (row.world, row.size_mib)).items():
         defaults = [row for row in cells if row.default]
         others = [row for row in cells if not row.default]
@@ -80,6 +81,34 @@ def advices(results: Results) -> list[Advice]:
         near = [row for row in others if row.wall_s.median <= best.wall_s.median * CLOSE]
         modest = min(near, key=lambda row: (row.in_flight or 0, -(row.part_mib or 0)))
         found.append(Advice(world, size_mib, defaults[0], best, modest, len(others)))
+    return found
+
+
+@dataclass(frozen=True)
+class Again:
+    """The fastest of the settings that were tried, and the default, run again in pairs. `ratio`: how long the default
+    took, in times of the other, of the same round."""
+
+    default: Row
+    best: Row
+    ratio: Spread
+
+    @property
+    def sufficient(self) -> bool:
+        return self.ratio.median <= GOOD
+
+
+def again(results: Results) -> list[Again]:
+    found: list[Again] = []
+    rows = results.of("best_again")
+    for pair in grouped(rows, lambda row: (row.world, row.do, row.size_mib)).values():
+        default, best = (next((row for row in pair if row.default is which), None) for which in (True, False))
+        if default is None or best is None:
+            continue
+        rounds = sorted(default.walls_s.keys() & best.walls_s.keys())
+        if rounds:
+            ratios = [default.walls_s[number] / best.walls_s[number] for number in rounds]
+            found.append(Again(default, best, spread(ratios)))
     return found
 
 

@@ -9,6 +9,7 @@ from benchmarks.harness.roads import ROADS
 from benchmarks.reporting import advice, svg, tables
 from benchmarks.reporting.rows import OURS, Results, Row, World, grouped
 from benchmarks.reporting.tables import Table
+from storage_guard.engine.concurrency import MOST
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; color: #111; background: #fff;
@@ -38,10 +39,13 @@ def _body(results: Results) -> Iterator[str]:
     yield "<h1>Which part size, and how many parts at a time?</h1>"
     yield from _introduction()
     yield from _answers(results)
+    yield from _again(results)
     yield from _maps(results)
     yield from _sizes(results)
+    yield from _many(results)
     yield from _defaults(results)
     yield from _streams(results)
+    yield from _copies(results)
     yield from _peers(results)
     yield from _model(results)
     yield from _method(results)
@@ -93,6 +97,18 @@ def _answers(results: Results) -> Iterator[str]:
             words += [escape(sentence) for sentence in advice.why(road, told.size_mib, told.default.part_mib)]
         yield f"<div class='answer'>{' '.join(words)}</div>"
     yield _table(tables.answers(results))
+
+
+def _again(results: Results) -> Iterator[str]:
+    table = tables.again(results)
+    if table.rows:
+        yield "<h3>The best, run again</h3>"
+        yield _p(
+            "The best of many settings is the one with the most luck, too. So the fastest setting of each link and "
+            "object was run again, in pairs with what the library does when nothing is said, both in each round; the "
+            f"ratio is of the same round. {tables.again_sentence(results)}"
+        )
+        yield _table(table)
 
 
 def grouped_by_link(found: Sequence[advice.Advice]) -> dict[str, list[advice.Advice]]:
@@ -172,6 +188,54 @@ def _sizes(results: Results) -> Iterator[str]:
                 "The same as times the floor. The first row is what the library does when nothing is said: one request "
                 "below 16 MiB, then parts of 4 to 8 MiB.",
             )
+
+
+def _many(results: Results) -> Iterator[str]:
+    worlds = grouped(results.of("many_objects"), lambda row: row.world)
+    if not worlds:
+        return
+    kib = next(iter(worlds.values()))[0].size_mib * 1024
+    yield "<h2>As the number of objects grows</h2>"
+    yield _p(
+        f"So many objects of {kib:g} KiB in one call of create_many, which keeps {MOST} requests on their way at most: "
+        f"on a link of 30 ms no more than {MOST / 0.030:,.0f} a second. A few objects only wait for their "
+        "answers; from then on neither the rate nor the cost of an object should depend on how many there are."
+    )
+    for title, unit, figure in (
+        ("objects a second, by their number", "objects a second", "creates_per_s"),
+        ("client CPU of an object, by their number", "client CPU of an object (us)", "cpu_us"),
+    ):
+        drawn = [
+            svg.Line(world.words, sorted((row.objects, getattr(row, figure).median) for row in cells))
+            for world, cells in worlds.items()
+        ]
+        yield _figure(svg.lines(title, drawn, "objects in one call", unit, base=10), f"{title.capitalize()}.")
+    for words, table in tables.many(results):
+        yield f"<h3>{escape(words)}</h3>"
+        yield _table(table)
+
+
+def _copies(results: Results) -> Iterator[str]:
+    found = tables.copies(results)
+    if not found:
+        return
+    yield "<h2>Copies by the service</h2>"
+    yield _p(
+        "An object that a service copies by itself: nothing of it passes through the client, and each request takes as "
+        "long as the service is at its part. No service tells how long that is; here each request copies so many MB a "
+        "second as stand beside the link, whatever goes on beside it. So the floor is what "
+        f"{MOST} requests at a time need, and four latencies: a look at the source, to begin, a part, to finish."
+    )
+    for each in advice.advices(results, "copies"):
+        nothing = each.default.part_mib
+        cut = "one request" if nothing is None else f"parts of {nothing:g} MiB"
+        yield _p(
+            f"{each.world.words}, {each.size_mib:g} MiB: nothing said, it is copied in {cut}, which took "
+            f"{each.to_best:.2f} times as long as the best that was tried: {each.best.setting}."
+        )
+    for words, table in found:
+        yield f"<h3>{escape(words)}</h3>"
+        yield _table(table)
 
 
 def _curves(cells: Sequence[Row]) -> list[svg.Line]:

@@ -31,7 +31,8 @@ class World:
 @dataclass(frozen=True)
 class Row:
     """A cell. `part_mib` None: in one request, or of a peer. `default`: nothing was said. `floor_s` and `predicted_s`
-    are None where nothing is known of the way."""
+    are None where nothing is known of the way. `walls_s` by the number of the round. `objects` in one call, and how
+    many a second, and what each cost the client's processor. `copy_mb_s`: what the service copied in a request."""
 
     study: str
     world: World
@@ -51,6 +52,11 @@ class Row:
     server_busy: float | None
     floor_s: float | None
     predicted_s: float | None
+    walls_s: Mapping[int, float]
+    objects: int = 1
+    creates_per_s: Spread | None = None
+    cpu_us: Spread | None = None
+    copy_mb_s: float | None = None
 
     @property
     def ours(self) -> bool:
@@ -84,15 +90,28 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Left:
+    """A cell that was left out, because it takes `least_s` at least."""
+
+    study: str
+    world: World
+    side: str
+    size_mib: float
+    least_s: float
+
+
+@dataclass(frozen=True)
 class Results:
     """`environments` are the lines that say where and by which command; `facts` of each side of a service, in words;
-    `roads` of each link, `guessed` those that were found from the figures."""
+    `roads` of each link, `guessed` those that were found from the figures; `left` is what took too long to be
+    measured."""
 
     rows: tuple[Row, ...]
     environments: tuple[Mapping[str, Any], ...]
     facts: Mapping[str, str]
     roads: Mapping[str, Road]
     guessed: frozenset[str]
+    left: tuple[Left, ...] = ()
 
     def of(self, study: str) -> list[Row]:
         return [row for row in self.rows if row.study == study]
@@ -104,6 +123,7 @@ def parsed(texts: Iterable[str]) -> Results:
     environments: list[Mapping[str, Any]] = []
     facts: dict[str, str] = {}
     roads: dict[str, Road] = {}
+    left: list[Left] = []
     for text in texts:
         study = ""
         for line in _objects(text):
@@ -115,6 +135,9 @@ def parsed(texts: Iterable[str]) -> Results:
                 facts[f"{line['service']} {line['side']}"] = ", ".join(
                     f"{name} {value}" for name, value in line["facts"].items()
                 )
+            elif kind == "left out":
+                world = World(line["service"], line["scheme"], line["link"])
+                left.append(Left(study, world, line["side"], line["size_mib"], line["least_s"]))
             elif kind == "run" and study:
                 link = line["link"] or A_BUCKET
                 if line["latency_ms"] is not None:
@@ -137,7 +160,7 @@ def parsed(texts: Iterable[str]) -> Results:
         if len(timed) >= 4:
             roads[link] = fitted(link, timed)
     rows = tuple(_row(str(key[0]), lines, roads) for key, lines in runs.items())
-    return Results(rows, tuple(environments), facts, roads, frozenset(guessed & roads.keys()))
+    return Results(rows, tuple(environments), facts, roads, frozenset(guessed & roads.keys()), tuple(left))
 
 
 def _objects(text: str) -> Iterable[dict[str, Any]]:
@@ -153,7 +176,7 @@ def _objects(text: str) -> Iterable[dict[str, Any]]:
 
 def _cell(study: str, line: Mapping[str, Any]) -> tuple[Any, ...]:
     names = ("service", "scheme", "link", "side", "do", "size_mib", "part", "part_mib", "in_flight", "memory_mib")
-    return (study, *(line.get(name) for name in names))
+    return (study, *(line.get(name) for name in (*names, "objects", "copy_mb_s")))
 
 
 def _part_mib(line: Mapping[str, Any]) -> float | None:
@@ -172,13 +195,23 @@ def _row(study: str, lines: Sequence[Mapping[str, Any]], roads: Mapping[str, Roa
     road = roads.get(link)
     size_bytes = int(first["size_mib"] * MIB)
     ours = first["side"] == OURS
+    copying, copy_mb_s = first["do"] == "copy", first.get("copy_mb_s")
+    look_s = 0.0
+    if road is not None and copying:
+        # Which takes as long as an upload over connections that are as fast as the service copies, and a look at the
+        # source; in a bucket nobody knows how fast that is.
+        look_s = road.latency_ms / 1000
+        road = None if copy_mb_s is None else road.of_copies(copy_mb_s)
     predicted_s = None
-    if road is not None and ours and first["do"] == "file":
-        predicted_s = road.predicted_s(size_bytes, _part_bytes(first), first.get("in_flight"))
+    if road is not None and ours and (first["do"] == "file" or copying):
+        predicted_s = look_s + road.predicted_s(size_bytes, _part_bytes(first), first.get("in_flight"))
 
     def median(name: str) -> float | None:
         values = [line[name] for line in lines if name in line]
         return spread(values).median if values else None
+
+    def spread_of(name: str) -> Spread | None:
+        return spread([line[name] for line in lines]) if name in first else None
 
     return Row(
         study,
@@ -197,8 +230,13 @@ def _row(study: str, lines: Sequence[Mapping[str, Any]], roads: Mapping[str, Roa
         median("growth_mib"),
         median("requests"),
         median("server_busy"),
-        None if road is None else road.floor_s(size_bytes),
+        None if road is None or first["do"] == "count" else road.floor_s(size_bytes) + look_s,
         predicted_s,
+        {line["round"]: line["wall_s"] for line in lines},
+        first.get("objects", 1),
+        spread_of("creates_per_s"),
+        spread_of("cpu_us"),
+        copy_mb_s if copying else None,
     )
 
 

@@ -27,11 +27,22 @@ def _lines(results: Results) -> Iterator[str]:
             yield f"- **{tables.link(results, name)}.** {told.sentence}"
         yield ""
         yield from _table(tables.answers(results))
+    if tables.again(results).rows:
+        yield "\n## The best, run again in pairs\n"
+        yield tables.again_sentence(results)
+        yield ""
+        yield from _table(tables.again(results))
     for words, table in tables.grids(results):
         yield f"\n## Times the floor: {words}\n"
         yield from _table(table)
     for words, table in tables.sizes(results):
         yield f"\n## Seconds by size: {words}\n"
+        yield from _table(table)
+    for words, table in tables.many(results):
+        yield f"\n## Many objects in one call: {words}\n"
+        yield from _table(table)
+    for words, table in tables.copies(results):
+        yield f"\n## Copies by the service: {words}\n"
         yield from _table(table)
     if tables.defaults(results).rows:
         yield "\n## Nothing said\n"

@@ -132,31 +132,35 @@ class Line:
     floor: bool = False
 
 
-def lines(title: str, drawn: Sequence[Line], across: str, down: str) -> str:
-    """Both axes are logarithmic; what doubles goes one step on."""
+def lines(title: str, drawn: Sequence[Line], across: str, down: str, *, base: int = 2) -> str:
+    """Both axes are logarithmic; what grows by `base` goes one step on."""
     left, top, wide, high = 76, 24, 500, 300
     width, height = left + wide + 230, top + high + 56
     xs = [x for line in drawn for x, _ in line.points]
     ys = [y for line in drawn for _, y in line.points]
-    x0, x1 = math.floor(math.log2(min(xs))), math.ceil(math.log2(max(xs)))
-    y0, y1 = math.floor(math.log2(min(ys))), math.ceil(math.log2(max(ys)))
+
+    def log(value: float) -> float:
+        return math.log2(value) / math.log2(base)
+
+    x0, x1 = math.floor(log(min(xs))), math.ceil(log(max(xs)))
+    y0, y1 = math.floor(log(min(ys))), math.ceil(log(max(ys)))
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
 
     def at(x: float, y: float) -> tuple[float, float]:
         return (
-            left + wide * (math.log2(x) - x0) / (x1 - x0),
-            top + high - high * (math.log2(y) - y0) / (y1 - y0),
+            left + wide * (log(x) - x0) / (x1 - x0),
+            top + high - high * (log(y) - y0) / (y1 - y0),
         )
 
     parts: list[str] = []
     for power in range(x0, x1 + 1, max(1, (x1 - x0) // 8)):
-        x, _ = at(2.0**power, 2.0**y0)
+        x, _ = at(float(base) ** power, float(base) ** y0)
         parts.append(f"<line x1='{x:.1f}' y1='{top}' x2='{x:.1f}' y2='{top + high}' stroke='#e2e2e2'/>")
-        parts.append(_text(x, top + high + 18, f"{2.0**power:g}", size=12))
+        parts.append(_text(x, top + high + 18, _number(float(base) ** power), size=12))
     for power in range(y0, y1 + 1, max(1, (y1 - y0) // 8)):
-        _, y = at(2.0**x0, 2.0**power)
+        _, y = at(float(base) ** x0, float(base) ** power)
         parts.append(f"<line x1='{left}' y1='{y:.1f}' x2='{left + wide}' y2='{y:.1f}' stroke='#e2e2e2'/>")
-        parts.append(_text(left - 8, y + 4, f"{2.0**power:.3g}", anchor="end", size=12))
+        parts.append(_text(left - 8, y + 4, _number(float(base) ** power), anchor="end", size=12))
     parts.append(_text(left + wide / 2, top + high + 42, across, more="font-weight='600'"))
     parts.append(_text(18, top + high / 2, down, more=f"font-weight='600' transform='rotate(-90 18 {top + high / 2})'"))
     # Names stand at the ends of their lines, moved apart where they would lie on each other.
@@ -184,6 +188,10 @@ def lines(title: str, drawn: Sequence[Line], across: str, down: str) -> str:
             _text(left + wide + 15, placed[number] + 4, line.name, anchor="start", size=12, more=f"fill='{colour}'")
         )
     return _svg(width, max(height, below + 20), title, parts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.3g}"
 
 
 def _mark(number: int, x: float, y: float, colour: str) -> str:

@@ -37,7 +37,7 @@ def link(results: Results, name: str) -> str:
     return f"{name}{kind}: {road.words}{guess}"
 
 
-def answers(results: Results) -> Table:
+def answers(results: Results, study: str = "parallel_parts") -> Table:
     """Which setting for which link."""
     rows = [
         (
@@ -48,10 +48,80 @@ def answers(results: Results) -> Table:
             f"{seconds(each.best)}: {each.best.setting}",
             f"{each.to_best:.2f}",
         )
-        for each in advice.advices(results)
+        for each in advice.advices(results, study)
     ]
     head = ("link", "object", "nothing said", "times the floor", "best setting that was tried", "nothing said to best")
     return Table(head, tuple(rows))
+
+
+def again(results: Results) -> Table:
+    """The best settings, run again in pairs."""
+    rows = [
+        (
+            each.default.world.words,
+            f"{each.default.size_mib:g} MiB{', copied' if each.default.do == 'copy' else ''}",
+            each.best.setting,
+            seconds(each.best),
+            seconds(each.default),
+            f"{each.ratio.median:.2f} ({each.ratio.low:.2f} to {each.ratio.high:.2f})",
+            f"{len(each.default.walls_s.keys() & each.best.walls_s.keys())}",
+        )
+        for each in sorted(advice.again(results), key=lambda each: (each.default.do, each.default.world.words))
+    ]
+    head = ("link", "object", "best setting of the map", "took", "nothing said", "nothing said to it", "pairs")
+    return Table(head, tuple(rows))
+
+
+def again_sentence(results: Results) -> str:
+    found = advice.again(results)
+    far = [each for each in found if not each.sufficient]
+    said = f"{len(found) - len(far)} of {len(found)} are within a tenth of it"
+    worst = max(found, key=lambda each: each.ratio.median)
+    return (
+        f"{said}; the farthest is {worst.default.size_mib:g} MiB on {worst.default.world.words}, "
+        f"{worst.ratio.median:.2f} times as long."
+    )
+
+
+def copies(results: Results) -> list[tuple[str, Table]]:
+    """Seconds by how a copy is cut, of each link and size."""
+    found: list[tuple[str, Table]] = []
+    rows = [row for row in results.of("copies") if row.ours]
+    for (world, size_mib, pace), cells in grouped(rows, lambda row: (row.world, row.size_mib, row.copy_mb_s)).items():
+        copied = "" if pace is None else f", {pace:g} MB/s a request"
+        table = tuple(
+            (
+                "nothing said" if row.default else row.setting,
+                seconds(row),
+                "" if row.ratio is None else f"{row.ratio:.2f}",
+                "" if row.requests is None else f"{row.requests:g}",
+                "" if row.gap is None else f"{row.gap:+.0%}",
+            )
+            for row in sorted(cells, key=lambda row: row.wall_s.median)
+        )
+        head = ("copy in", "took", "times the floor", "requests", "to the prediction")
+        found.append((f"{size_mib:g} MiB, {world.words}{copied}", Table(head, table)))
+    return found
+
+
+def many(results: Results) -> list[tuple[str, Table]]:
+    """By the number of objects, of each link."""
+    found: list[tuple[str, Table]] = []
+    for world, cells in grouped(results.of("many_objects"), lambda row: row.world).items():
+        table = tuple(
+            (
+                f"{row.objects:,}",
+                seconds(row),
+                "" if row.creates_per_s is None else f"{row.creates_per_s.median:,.4g}",
+                "" if row.cpu_us is None else f"{row.cpu_us.median:,.0f} us",
+                "" if row.growth_mib is None else f"{row.growth_mib:.3g} MiB",
+                "" if row.requests is None else f"{row.requests:,g}",
+            )
+            for row in sorted(cells, key=lambda row: row.objects)
+        )
+        head = ("objects", "took", "objects a second", "client CPU of each", "memory growth", "requests")
+        found.append((world.words, Table(head, table)))
+    return found
 
 
 def defaults(results: Results) -> Table:
@@ -110,6 +180,12 @@ def peers(results: Results, rows: Sequence[Row]) -> Table:
             results.facts.get(f"{row.world.service} {row.side}", ""),
         )
         for row in sorted(rows, key=lambda row: row.wall_s.median)
+    ]
+    of = (rows[0].study, rows[0].world, rows[0].size_mib)
+    said += [
+        (each.side, f"left out: {each.least_s:.3g} s at least", "", "", "", "", "", "")
+        for each in sorted(results.left, key=lambda each: each.least_s)
+        if (each.study, each.world, each.size_mib) == of
     ]
     head = ("", "took", "MB/s", "times the floor", "client CPU", "memory growth", "requests", "versions")
     return Table(head, tuple(said))

@@ -137,6 +137,52 @@ def test_peers_are_drawn_with_their_versions_and_those_without_a_promise_are_hat
     assert "stroke='#fff' stroke-width='2'/>" in told
 
 
+def test_the_best_is_compared_with_the_default_of_the_same_round() -> None:
+    pair = [run(wall_s, round=at) for at, wall_s in enumerate((0.30, 0.60, 0.90))]
+    pair += [
+        run(wall_s, round=at, part="set", part_mib=2.0, in_flight=8) for at, wall_s in enumerate((0.25, 0.60, 1.0))
+    ]
+    results = parsed([text("best_again", *pair)])
+    (again,) = advice.again(results)
+    assert (again.ratio.low, again.ratio.median, again.ratio.high) == pytest.approx((0.9, 1.0, 1.2))
+    assert again.sufficient
+    for told in (page(results), summary(results)):
+        assert "1 of 1 are within a tenth of it" in told
+        assert "1.00 (0.90 to 1.20)" in told
+
+
+def test_copies_are_judged_by_the_pace_of_the_service_and_not_by_the_link() -> None:
+    copied = {"do": "copy", "size_mib": 2048.0, "copy_mb_s": 90}
+    default = run(1.7, **copied, part_mib=128.0)
+    best = run(1.2, **copied, part="set", part_mib=32.0, in_flight=64)
+    results = parsed([text("copies", default, best)])
+    row = next(row for row in results.rows if row.default)
+    assert row.floor_s == pytest.approx(2048 * MIB / (64 * 90e6) + 4 * 0.030)
+    assert row.predicted_s == pytest.approx(128 * MIB / 90e6 + 4 * 0.030, rel=0.01)
+    told = page(results)
+    assert "90 MB/s a request" in told
+    assert "1.42 times as long as the best that was tried: parts of 32 MiB, 64 at a time" in told
+
+
+def test_the_number_of_objects_is_drawn_with_what_each_cost() -> None:
+    lines = [
+        run(count / 1000, do="count", size_mib=4096 / MIB, objects=count, creates_per_s=1000.0, cpu_us=140.0)
+        for count in (1, 1000, 100000)
+    ]
+    results = parsed([text("many_objects", *lines)])
+    assert {row.objects for row in results.rows} == {1, 1000, 100000}
+    assert {row.floor_s for row in results.rows} == {None}
+    told = page(results)
+    assert told.count("<svg") == 2
+    assert "| 100,000 | 100 s | 1,000 | 140 us |" in summary(results)
+
+
+def test_what_was_left_out_stands_beside_what_was_measured() -> None:
+    left = {"kind": "left out", "service": "oss", "scheme": "http", "link": "region", "size_mib": 64.0}
+    results = parsed([text("peers", left | {"side": "slow", "least_s": 13.4}, run(0.3))])
+    assert "| slow | left out: 13.4 s at least |" in summary(results)
+
+
 def test_a_bucket_whose_link_nobody_knows_is_guessed_from_its_figures() -> None:
     lines = [json.loads(line) for line in grid(0.27).splitlines()]
     unknown: dict[str, Any] = {"link": None, "latency_ms": None, "connection_mb_s": None, "total_mb_s": None}

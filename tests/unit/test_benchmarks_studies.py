@@ -6,22 +6,27 @@ import json
 import os
 import subprocess
 import sys
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.harness.cells import ONE_PUT, Cell
+from benchmarks.harness.copies import Copies
 from benchmarks.harness.places import Url, remove_all
 from storage_guard import open_store
 from storage_guard.body import BytesBody
 from storage_guard.driver import ObjectOptions, PartSlot, WriteMeta
+from storage_guard.engine.copying import COPY_PART_BYTES
 from storage_guard.memory import MemoryDriver
-from storage_guard.testing.server import subprocess_running
+from storage_guard.testing.server import Asked, Request, subprocess_running
+from storage_guard.testing.server.buckets import Buckets
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
 NEAR = ("--links", "1/500/1000", "--rounds", "1")
+WALL = itemgetter("wall_s")
 
 
 def done(module: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -90,6 +95,57 @@ def test_a_stream_is_measured_beside_the_file(tmp_path: Path) -> None:
     assert {run["scheme"] for run in runs.values()} == {"https"}
 
 
+def test_so_many_objects_are_created_in_one_call() -> None:
+    found = done("many_objects", "--objects", "1,70", "--bytes", "512", *NEAR)
+    assert found.returncode == 0, found.stderr
+    runs = {run["objects"]: run for run in runs_of(found.stdout)}
+    assert set(runs) == {1, 70}
+    for count, run in runs.items():
+        assert run["requests"] == count
+        assert run["creates_per_s"] == pytest.approx(count / run["wall_s"], rel=1e-3)
+        assert run["cpu_us"] == pytest.approx(run["cpu_s"] / count * 1e6, rel=1e-3)
+        assert run["size_mib"] == 512 / MIB
+
+
+def test_a_copy_takes_as_long_as_the_service_is_at_it() -> None:
+    found = done("copies", "--sizes-mib", "20", "--copy-mb-s", "100", *NEAR)
+    assert found.returncode == 0, found.stderr
+    (run,) = runs_of(found.stdout)
+    assert (run["do"], run["part"], run["copy_mb_s"]) == ("copy", "default", 100)
+    assert 2 <= run["requests"] <= 3  # looks at the source, and the copy: what made the source is not counted
+    assert run["wall_s"] >= 20 * MIB / 100e6
+
+
+@pytest.mark.parametrize("name", ["x-oss-copy-source", "x-amz-copy-source"])
+def test_only_copies_wait_and_as_long_as_they_are(name: str) -> None:
+    copies = Copies(1000.0, Buckets(["bucket"]))
+    for headers, waits_s in (
+        ({}, None),
+        ({name: "/bucket/k", f"{name}-range": "bytes=500-2499"}, 2.0),
+        ({name: "/bucket/nothing"}, None),
+        ({name: "nonsense"}, None),
+    ):
+        copies.see(Request("PUT", "h", "/bucket/c", "", headers))
+        action = copies.action(Asked("copy_part"))
+        assert (None if action is None else action.delay_before_s) == waits_s
+
+
+def test_the_best_is_run_again_in_pairs_with_the_default(tmp_path: Path) -> None:
+    first, out = tmp_path / "first.jsonl", tmp_path / "out.jsonl"
+    sizes = ("--sizes-mib", "1,2", "--parts-mib", "0.5", "--in-flight", "1,2", "--out", str(first))
+    assert done("parallel_parts", *sizes, *NEAR).returncode == 0
+    asked = ("--of", str(first), "--sizes-mib", "2", "--links", "1/500/1000", "--rounds", "3", "--out", str(out))
+    found = done("best_again", *asked)
+    assert found.returncode == 0, found.stderr
+    (start, *_), runs = lines_of(out.read_text()), runs_of(out.read_text())
+    assert start["command"].startswith("python -m benchmarks.best_again --of first.jsonl --sizes-mib 2 ")
+    assert [run["size_mib"] for run in runs] == [2.0] * 6
+    assert sorted(run["round"] for run in runs if run["part"] == "default") == [0, 1, 2]
+    fast = min((run for run in runs_of(first.read_text()) if run["part"] == "set" and run["size_mib"] == 2), key=WALL)
+    assert {run["in_flight"] for run in runs if run["part"] == "set"} == {fast["in_flight"]}
+    assert done("best_again", "--of", str(tmp_path / "missing")).returncode == 2
+
+
 def test_peers_are_asked_for_the_same_on_both_services() -> None:
     found = done("peers", "--peers", "storage-guard", "--sizes-mib", "1", *NEAR)
     assert found.returncode == 0, found.stderr
@@ -106,6 +162,12 @@ def test_cells_that_take_too_long_are_left_out_and_told() -> None:
     found = done("part_sizing", *asked)
     assert {run["size_mib"] for run in runs_of(found.stdout)} == {1}
     assert "left out, as it takes too long on 1/20/20: 64 MiB as a file" in found.stderr
+    left = [line for line in lines_of(found.stdout) if line["kind"] == "left out"]
+    assert {(line["size_mib"], line["least_s"]) for line in left} == {(64, 3.36)}
+    # Of a peer too, where it is known to use one connection.
+    asked = ("--peers", "oss2", "--services", "oss", "--sizes-mib", "1", "--links", "1/1/20", "--longest-s", "1")
+    found = done("peers", *asked, "--cache", "/nonexistent")
+    assert "1 MiB as a file, oss2, put_object_from_file" in found.stderr
 
 
 SERVICES = {
@@ -164,6 +226,8 @@ def test_open_uploads_are_removed_with_the_objects_and_what_is_beside_stays() ->
         driver.put_new(key, BytesBody(b"x"), meta)
     for key in ("mine/c", "theirs"):
         driver.put_part(key, driver.begin(key, meta), PartSlot(1, 0, 1), BytesBody(b"x"))
+    remove_all(driver, "mine/", keep="a")
+    assert [each.key for each in driver.scan("", "", "")] == ["mine/a", "other"]
     remove_all(driver, "mine/")
     assert [each.key for each in driver.scan("", "", "")] == ["other"]
     assert [each.key for each in driver.scan_uploads("")] == ["theirs"]
@@ -173,4 +237,7 @@ def test_a_cell_knows_what_the_library_would_choose() -> None:
     assert Cell(15 * MIB).part_bytes is None
     assert Cell(64 * MIB).part_bytes == 4 * MIB
     assert Cell(64 * MIB, ONE_PUT).part_bytes is None
+    assert Cell(1024 * MIB, do="copy").part_bytes is None
+    assert Cell(1025 * MIB, do="copy").part_bytes == COPY_PART_BYTES
+    assert Cell(1025 * MIB, ONE_PUT, do="copy").part_bytes is None
     assert Cell(64 * MIB, 2 * MIB, 3).settings == {"part_bytes": 2 * MIB, "in_flight": 3}

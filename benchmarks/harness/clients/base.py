@@ -62,12 +62,18 @@ class Settable(Client, Protocol):
 
     @abstractmethod
     def set(self, settings: dict[str, Any]) -> None:
-        """From here on: `part_bytes`, `in_flight`, `memory_bytes`, `one_put`; what is not there is as shipped."""
+        """From here on: `part_bytes`, `in_flight`, `memory_bytes`, `one_put`; what is not there is as shipped. With
+        `copies`, `warm` makes a copy too."""
         ...
 
     @abstractmethod
     def create_stream(self, key: str, pieces: Iterable[bytes]) -> None:
         """Of an object whose length only its end tells."""
+        ...
+
+    @abstractmethod
+    def copy(self, source: str, key: str) -> None:
+        """Of an object of its own, by the service."""
         ...
 
     @abstractmethod

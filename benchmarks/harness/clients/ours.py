@@ -56,6 +56,9 @@ class Ours:
 
     def warm(self, key: str) -> None:
         self._store.check()  # what a Store asks once
+        if self._settings.get("copies"):  # and before it copies
+            self._store.create(f"{key}-source", b"x")
+            self._store.copy(f"{key}-source", f"{key}-copy")
         least_bytes = max(100 * _KIB, self._first.driver.limits.min_part_bytes)
         lanes = min(self._settings.get("in_flight") or _LANES, _LANES if least_bytes < 1024 * _KIB else 16)
         if self._settings.get("one_put") or lanes == 1:
@@ -79,6 +82,9 @@ class Ours:
 
     def create_stream(self, key: str, pieces: Iterable[bytes]) -> None:
         self._store.create(key, pieces)
+
+    def copy(self, source: str, key: str) -> None:
+        self._store.copy(source, key)
 
     def create_many(self, items: Iterable[tuple[str, bytes]]) -> Iterator[Exception | None]:
         for result in self._store.create_many(items, in_flight=self._many):
