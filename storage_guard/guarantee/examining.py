@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -138,9 +139,25 @@ class Examiner:
         if found.verdict == "undecided" and not trial.lasting:
             self._unsure_until_s[operation] = self._access.clock.now_s() + PATIENCE_S
         place = Place.of(self._access.driver, can)
+        if found.verdict == "undecided":
+            found = replace(found, reason=found.reason + self._void(operation, place))
         trouble = self._marker().keep(place, found, library(), self._now(), lambda: secrets.token_hex(8))
         self._notes += [*left, *([trouble] if trouble else [])]
         return found
+
+    def _void(self, operation: Operation, place: Place) -> str:
+        """That somebody has found it out, for a state of the bucket that may be another by now: some stores keep the
+        condition in buckets without versions only."""
+        try:
+            for state in place.states():
+                if operation in self._marker().read(state):
+                    return (
+                        f"; the verdict that is kept there was found with versioning {state.versioning!r}, and whether "
+                        "it still is these credentials may not ask: let them see the bucket's versioning"
+                    )
+        except Signal:
+            pass
+        return ""
 
     @property
     def _sentence(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
@@ -18,7 +18,7 @@ from storage_guard.answers import asked_s
 from storage_guard.body import BytesBody
 from storage_guard.driver import Driver
 from storage_guard.guarantee.findings import OPERATIONS, Finding, Operation, Verdict
-from storage_guard.model import Capabilities, KiB, WriteMeta
+from storage_guard.model import Capabilities, KiB, Versioning, WriteMeta
 from storage_guard.retry import Patience
 
 NAME = f"{names.RESERVED}/guarantee.json"
@@ -39,6 +39,11 @@ class Place:
     @classmethod
     def of(cls, driver: Driver, can: Capabilities) -> Place:
         return cls(driver.location.endpoint, can.server, can.versioning)
+
+    def states(self) -> list[Place]:
+        """What it may be, where we may not ask whether the bucket has versions."""
+        known = [each for each in get_args(Versioning) if each != "unknown"]
+        return [replace(self, versioning=each) for each in known] if self.versioning == "unknown" else []
 
 
 def written(place: Place, findings: Mapping[Operation, Finding], library: str) -> bytes:

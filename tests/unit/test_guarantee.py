@@ -191,6 +191,35 @@ def test_another_server_or_state_makes_it_void(change: dict[str, Any]) -> None:
     assert asked_of(driver)[1] == 0, "and the new one is kept"
 
 
+@pytest.mark.parametrize("versioning", ["never", "enabled", "suspended"])
+def test_who_may_not_see_the_versioning_is_told_why_a_verdict_is_void(versioning: Any) -> None:
+    """What raced well without versions need not with them (docs/backends/s3.md)."""
+    from dataclasses import replace
+
+    driver = BadStore()
+    driver.can = replace(driver.can, versioning=versioning)
+    asked_of(driver)
+    driver.can = replace(driver.can, versioning="unknown")
+    writing = faulty(driver, {"remove": [REFUSED] * 100})
+    with pytest.raises(GuaranteeMissing, match=f"was found with versioning '{versioning}'"):
+        Store(writing).create("k", b"x")
+    assert driver.head("k") is None
+    assert asked_of(driver)[0].holds, "who may examine does so"
+    assert asked_of(driver)[1] == 0, "and those who see as little believe it"
+    driver.can = replace(driver.can, versioning=versioning)
+    assert asked_of(driver)[1] > 0, "and nobody else"
+
+
+def test_who_may_not_examine_and_finds_no_verdict_hears_of_none() -> None:
+    from dataclasses import replace
+
+    driver = BadStore()
+    driver.can = replace(driver.can, versioning="unknown")
+    with pytest.raises(GuaranteeMissing) as missing:
+        Store(faulty(driver, {"remove": [REFUSED] * 100})).create("k", b"x")
+    assert "versioning" not in str(missing.value)
+
+
 def test_a_server_that_was_mended_is_used_after_a_day_and_not_before() -> None:
     driver, wall = BadStore(Switches(put="ignores")), Wall()
     assert not asked_of(driver, wall=wall)[0].holds
