@@ -13,7 +13,7 @@ import pytest
 
 from storage_guard.testing.server.blobs import DiscardedBlobs, DiskBlobs
 from storage_guard.testing.server.buckets import Buckets
-from storage_guard.testing.server.exchange import Asked, Request
+from storage_guard.testing.server.exchange import Request
 from storage_guard.testing.server.s3 import S3Dialect
 from storage_guard.testing.server.s3_service import OWNER_ID, Limits
 from unit.oss_calls import NOON, Clock
@@ -85,11 +85,6 @@ def test_a_key_has_at_most_1024_bytes(s3: Client) -> None:
     assert (refused.status, refused.code, refused.field("Size")) == (400, "KeyTooLongError", "1025")
 
 
-def test_a_path_that_is_not_utf8_is_no_key(dialect: S3Dialect) -> None:
-    answer = send(dialect, Request("GET", "h", "/bkt/%FF", "", {}))
-    assert (answer.status, answer.code) == (400, "InvalidArgument")
-
-
 @pytest.mark.parametrize(
     "host",
     [
@@ -105,43 +100,6 @@ def test_a_host_below_an_endpoint_is_a_bucket(dialect: S3Dialect, host: str) -> 
     assert send(dialect, Request("GET", host.removeprefix("other."), "/other/bkt%2Fa", "", {})).body == b"x"
     dotted = send(dialect, Request("GET", f"with.{host}", "/a", "", {}))
     assert (dotted.code, dotted.field("BucketName")) == ("NoSuchBucket", "with.other")
-
-
-@pytest.mark.parametrize(
-    ("line", "headers", "asked"),
-    [
-        ("PUT /bkt/a%2Fb?x-id=PutObject", {}, Asked("put_new", "bkt", "a/b")),
-        ("PUT /bkt/a", {"x-amz-copy-source": "/x/y"}, Asked("copy_new", "bkt", "a")),
-        ("POST /bkt/a?uploads=", {}, Asked("begin", "bkt", "a")),
-        ("PUT /bkt/a?partNumber=1&uploadId=X", {}, Asked("put_part", "bkt", "a")),
-        ("PUT /bkt/a?partNumber=1&uploadId=X", {"x-amz-copy-source": "/x/y"}, Asked("copy_part", "bkt", "a")),
-        ("POST /bkt/a?uploadId=X", {}, Asked("finish_new", "bkt", "a")),
-        ("DELETE /bkt/a?uploadId=X", {}, Asked("abort", "bkt", "a")),
-        ("HEAD /bkt/a", {}, Asked("head", "bkt", "a")),
-        ("GET /bkt/a?versionId=1", {}, Asked("read", "bkt", "a")),
-        ("DELETE /bkt/a", {}, Asked("remove", "bkt", "a")),
-        ("POST /bkt/?delete", {}, Asked("remove", "bkt")),
-        ("GET /bkt/?list-type=2", {}, Asked("scan", "bkt")),
-        ("GET /bkt?versions", {}, Asked("scan", "bkt")),
-        ("GET /bkt", {}, Asked("scan", "bkt")),
-        ("GET /bkt/?uploads", {}, Asked("scan_uploads", "bkt")),
-        ("GET /bkt/a?uploadId=X", {}, Asked("scan_parts", "bkt", "a")),
-        ("GET /bkt/?versioning", {}, Asked("versioning", "bkt")),
-        ("HEAD /bkt", {}, Asked("bucket", "bkt")),
-        ("PUT /bkt/a?retention", {}, Asked("other", "bkt", "a")),
-        ("GET /bkt/a?attributes", {}, Asked("other", "bkt", "a")),
-        ("GET /bkt/a?partNumber=1", {}, Asked("other", "bkt", "a")),
-        ("GET /bkt/?policy", {}, Asked("other", "bkt")),
-        ("POST /bkt/", {}, Asked("other", "bkt")),
-    ],
-)
-def test_what_a_request_is_for(dialect: S3Dialect, line: str, headers: dict[str, str], asked: Asked) -> None:
-    method, _, target = line.partition(" ")
-    path, _, query = target.partition("?")
-    request = Request(method, "127.0.0.1", path, query, {"content-length": "0", **headers})
-    assert dialect.asked(request) == asked
-    if asked.member == "other":
-        assert (send(dialect, request).status, send(dialect, request).code) == (501, "NotImplemented")
 
 
 def test_a_condition_that_is_taken_refuses_and_changes_nothing(s3: Client) -> None:
