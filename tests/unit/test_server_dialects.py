@@ -16,8 +16,8 @@ from unit import oss_calls, s3_calls
 
 @dataclass(frozen=True)
 class Kind:
-    """`told`: what a dialect answers. `copies`: the header that names what is copied. `bad_key`: the code for a key that
-    is none."""
+    """`told`: what a dialect answers. `copies`: the header that names what is copied. `bad_key`: the code for a key
+    that is none."""
 
     dialect: type[OSSDialect | S3Dialect]
     told: Callable[[Dialect, Request], oss_calls.Told]
