@@ -8,8 +8,8 @@ from functools import partial
 
 from storage_guard import answers, outcome, signals
 from storage_guard.checksum import Crc64, combine
-from storage_guard.engine.lanes import Task, Threads
-from storage_guard.engine.payload import DataFailed, Payload, Piece, Pieces
+from storage_guard.engine.lanes import Task, Threads, beside
+from storage_guard.engine.payload import DataFailed, Payload, Piece, Pieces, StreamPieces
 from storage_guard.engine.resolve import Glance, Resolver, Target
 from storage_guard.engine.sending import Bounds, Progress, Sending, Tally
 from storage_guard.errors import NotWritten, SourceChanged, StorageGuardError, attach_ticket
@@ -89,6 +89,7 @@ class Creation(Resolver):
         if not ((in_doubt or write.verdict is Verdict.NOT_WRITTEN) and self._keeps_upload(in_doubt=in_doubt)):
             self._clean_up(tries=_ABORT_TRIES)
         self._close_diary(in_doubt=in_doubt)
+        self._payload.let_go()  # who keeps the error must not keep what was read for nothing
         self._verdict_told = True  # the next error is the verdict itself
         if write.verdict is not Verdict.NOT_WRITTEN:
             return self.conclude(write)
@@ -201,9 +202,22 @@ class Creation(Resolver):
     def _begin_now(self) -> None:
         self.upload_id = None
         self._sending = self._pieces = None
-        self.upload_id = self.target.driver.begin(self.target.full_key, self.meta)
-        self._diary.begun(self.upload_id)
+        ahead = None if self._bounds.in_flight == 1 else self._payload.ahead()
+        if ahead is None:
+            self._open()
+        else:
+            beside(Threads[None](), self._open, partial(self._read_ahead, ahead))
+        self._diary.begun(self._open_upload())
         self.patience.progress()
+
+    def _open(self) -> None:
+        self.upload_id = self.target.driver.begin(self.target.full_key, self.meta)
+
+    def _read_ahead(self, ahead: StreamPieces, done: Callable[[], bool]) -> None:
+        """What the first parts are made of, while `begin` is on its way: a stream is read by one thread, one part
+        behind the other, and a link that takes many at once would wait for them."""
+        if ahead.read_ahead(self._bounds.at_first, self._bounds.memory_bytes, done):
+            self.patience.progress()  # it is the caller's data that took the time
 
     def take_over(self, upload_id: str, write: Write) -> None:
         """Of an upload that another process has left: so that an interruption knows."""

@@ -228,6 +228,28 @@ def _carry_out(task: Task[T], done: queue.SimpleQueue[tuple[Task[T], T | None]])
     done.put((task, result))
 
 
+def beside(crew: Crew[T], run: Callable[[], T], meanwhile: Callable[[Callable[[], bool]], object]) -> None:
+    """Have `crew`, which has nothing else to do, carry out `run`, and call `meanwhile(done)` here, until both end.
+
+    Raises what either raises; nothing runs on then.
+    """
+    try:
+        try:
+            crew.start(Task(run, 0))
+            meanwhile(crew.has_done)
+            task = crew.next_done()[0]
+        finally:
+            crew.join()
+    finally:
+        crew.join()  # Ctrl-C may have come while the other one waited
+    error, task.error = task.error, None
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error  # it knows this frame: a cycle
+
+
 class Lanes(Generic[T]):
     """At most `concurrency.allowed` tasks are under way, and they hold at most `memory_bytes` (None: no bound).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -73,6 +74,13 @@ class Payload(ABC):
     @abstractmethod
     def pieces(self) -> Pieces:
         """All of it in parts, from the first; asked again only where `rewindable`."""
+
+    def ahead(self) -> StreamPieces | None:
+        """The pieces that `pieces` will return, where it takes its time to read them; None from the second call on."""
+        return None
+
+    def let_go(self) -> None:  # noqa: B027 - most hold nothing
+        """`pieces` will not be called any more: hold nothing for it."""
 
     @abstractmethod
     def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
@@ -166,8 +174,10 @@ class Stream(Payload):
         self._source = source
         self._plan = plan
         self._max_parts = max_parts
-        self._first: Body | None = first
         self._too_long = too_long
+        pieces = self._from_the_first(first)
+        self._unasked: StreamPieces | None = pieces
+        self._ahead: StreamPieces | None = pieces
 
     @property
     def size_bytes(self) -> None:
@@ -181,43 +191,96 @@ class Stream(Payload):
         raise AssertionError(f"a stream of more than one part is not put whole: {driver}, {key}, {meta}, {watch}")
 
     def pieces(self) -> Pieces:
-        first, self._first = self._first, None
-        if first is None:
+        pieces, self._unasked = self._unasked, None
+        if pieces is None:
             self._source.rewind()
-        return _StreamPieces(self._source, self._plan, self._max_parts, first, self._too_long)
+            pieces = self._from_the_first(None)
+        return pieces
+
+    def _from_the_first(self, first: Body | None) -> StreamPieces:
+        return StreamPieces(self._source, self._plan, self._max_parts, first, self._too_long)
+
+    def ahead(self) -> StreamPieces | None:
+        ahead, self._ahead = self._ahead, None
+        return ahead
+
+    def let_go(self) -> None:
+        if self._unasked is not None:
+            self._unasked.let_go()
 
     def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
         return self._source.digest(algorithm)
 
 
-class _StreamPieces(Pieces):
+class StreamPieces(Pieces):
+    """Of a stream, from its first byte or from `first`, which was read already."""
+
     def __init__(self, source: Source, plan: StreamPlan, max_parts: int, first: Body | None, too_long: str) -> None:
         self._source = source
         self._plan = plan
         self._max_parts = max_parts
-        self._first = first
         self._too_long = too_long
-        self._number = 0
-        self._offset_bytes = 0
+        self._number = 0  # of the last part that was read
+        self._offset_bytes = 0  # how much was read
         self._ended = False
+        self._ahead = deque[Piece]() if first is None else deque([self._piece(first)])
+        self._failure: Exception | None = None  # behind `_ahead`
 
     def next_held_bytes(self) -> int:
-        return self._plan.part_bytes(self._number + 1)
+        return self._ahead[0].held_bytes if self._ahead else self._plan.part_bytes(self._number + 1)
 
     def next(self) -> Piece | None:
+        if self._ahead:
+            return self._ahead.popleft()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # it knows this frame: a cycle
+        return self._read()
+
+    def read_ahead(self, parts: int, memory_bytes: int, done: Callable[[], bool]) -> bool:
+        """Before the first is asked for: read at most so many, which hold at most so much, until `done`. Whether there
+        was any time for it. What the caller's data raises comes out of `next`, behind what was read before."""
+        began = False
+        most = min(parts, self._max_parts)
+        while len(self._ahead) < most and self._failure is None and not self._ended and not done():
+            next_bytes = self._plan.part_bytes(self._number + 1)
+            if self._offset_bytes + next_bytes > memory_bytes:
+                break
+            began = True
+            try:
+                self._source.prepare(next_bytes, done)
+                piece = None if done() else self._read()
+            except Exception as exc:  # noqa: BLE001 - a caller's data may raise anything; it comes when it is due
+                self._failure = exc
+                break
+            if piece is not None:
+                self._ahead.append(piece)
+        return began
+
+    def let_go(self) -> None:
+        """Forget what was read ahead."""
+        self._ahead.clear()
+
+    def _read(self) -> Piece | None:
         if self._ended:
             return None
-        want_bytes = self._plan.part_bytes(self._number + 1)
         if self._number == self._max_parts:
             if self._source.take(self._offset_bytes, 1).size_bytes:
                 raise NotWritten(self._too_long)
+            self._ended = True
             return None
-        body = self._first or self._source.take(self._offset_bytes, want_bytes)
-        self._first = None
-        self._ended = body.size_bytes < want_bytes
+        body = self._source.take(self._offset_bytes, self._plan.part_bytes(self._number + 1))
         if not body.size_bytes and self._number:
+            self._ended = True
             return None
+        return self._piece(body)
+
+    def _piece(self, body: Body) -> Piece:
         self._number += 1
+        self._ended = body.size_bytes < self._plan.part_bytes(self._number)
         slot = PartSlot(self._number, self._offset_bytes, body.size_bytes)
         self._offset_bytes += body.size_bytes
         return Piece(slot, body.size_bytes, self._ended, sender(slot, body))

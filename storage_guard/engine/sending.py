@@ -10,7 +10,7 @@ from functools import partial
 from storage_guard import answers, signals
 from storage_guard.clock import Clock
 from storage_guard.driver import Driver
-from storage_guard.engine.concurrency import MOST, Concurrency
+from storage_guard.engine.concurrency import MOST, START, Concurrency
 from storage_guard.engine.lanes import Inline, Lanes, Task, Threads
 from storage_guard.engine.payload import DataFailed, Piece, Pieces
 from storage_guard.engine.resolve import Glance
@@ -33,6 +33,11 @@ class Bounds:
 
     in_flight: int | None = None
     memory_bytes: int = DEFAULT_MEMORY_BYTES
+
+    @property
+    def at_first(self) -> int:
+        """How many parts go out before the first answer."""
+        return min(self.in_flight or MOST, START)
 
 
 class Tally:

@@ -34,6 +34,9 @@ class Source(ABC):
         """The next body: `size_bytes` from `offset_bytes` on, less at the end of a stream, where offsets must follow
         each other."""
 
+    def prepare(self, size_bytes: int, done: Callable[[], bool]) -> None:  # noqa: B027 - most have nothing to prepare
+        """Read for the next body, of `size_bytes`, what takes its time to be read, until `done`."""
+
     @property
     @abstractmethod
     def window_bytes(self) -> int | None:
@@ -203,6 +206,8 @@ class StreamSource(Source):
         self._start_again = start_again
         self._close = close
         self._taken = Counts()
+        self._begun = bytearray()  # of the next block
+        self._ended = False
         self._drained = False
 
     @property
@@ -218,14 +223,16 @@ class StreamSource(Source):
             raise NotWritten(
                 f"{self._key!r} was not written: its stream is used up and cannot be read again", key=self._key
             )
-        block = bytearray()
-        while len(block) < size_bytes:
-            piece = self._read(size_bytes - len(block))
-            if not memoryview(piece).nbytes:
-                break
-            block += piece
+        self.prepare(size_bytes, _never)
+        block, self._begun = self._begun, bytearray()
         self._taken.update(block)
         return BytesBody(block)
+
+    def prepare(self, size_bytes: int, done: Callable[[], bool]) -> None:
+        while len(self._begun) < size_bytes and not self._ended and not done():
+            piece = self._read(size_bytes - len(self._begun))
+            self._ended = not memoryview(piece).nbytes
+            self._begun += piece
 
     @property
     def rewindable(self) -> bool:
@@ -235,9 +242,12 @@ class StreamSource(Source):
         if self._start_again is not None:
             self._start_again()
             self._taken = self._taken.anew()
-            self._drained = False
+            self._begun = bytearray()
+            self._ended = self._drained = False
 
     def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        begun, self._begun = self._begun, bytearray()
+        self._taken.update(begun)
         while not self._drained:
             piece = self._read(WINDOW_BYTES)
             self._taken.update(piece)
@@ -254,6 +264,10 @@ class StreamSource(Source):
                 self._start_again()
         if self._close is not None:
             self._close()
+
+
+def _never() -> bool:
+    return False
 
 
 def open_source(data: object, key: str) -> Source:

@@ -100,9 +100,12 @@ class World:
             self.driver, part_bytes=100, multipart_from_bytes=200 if multipart else 1 << 20, clock=FakeClock()
         )
 
+    def data(self) -> bytes | Iterator[bytes]:
+        return OURS
+
     def create(self) -> Receipt | StorageGuardError:
         try:
-            return self.store.create("k", OURS)
+            return self.store.create("k", self.data())
         except StorageGuardError as exc:
             return exc
 
@@ -193,6 +196,28 @@ def test_what_is_told_is_true_for_every_one_and_two_faults(multipart: bool, earl
     told: set[str] = set()
     for faults in sequences(MULTIPART if multipart else SINGLE):
         world = World(faults, multipart=multipart, early=early)
+        try:
+            told.add(world.judge(world.create()))
+        except BaseException as exc:
+            exc.add_note(f"faults: {faults}")
+            raise
+    assert told >= {"Receipt", "ObjectExists", "OutcomeUnknown", "AccessDenied"}
+
+
+class StreamWorld(World):
+    """The same create, of a stream that is read while its upload is begun, and never again."""
+
+    def data(self) -> Iterator[bytes]:
+        return (OURS[start : start + 50] for start in range(0, len(OURS), 50))
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["refuses-at-begin", "refuses-at-finish"])
+def test_what_is_told_of_a_stream_is_true_for_every_fault_of_its_begin_and_another(early: bool) -> None:
+    told: set[str] = set()
+    for faults in sequences(MULTIPART):
+        if "begin" not in (member for member, _ in faults):
+            continue
+        world = StreamWorld(faults, multipart=True, early=early)
         try:
             told.add(world.judge(world.create()))
         except BaseException as exc:
@@ -394,6 +419,15 @@ def test_ctrl_c_at_any_call_is_told_truly_behind_any_fault(multipart: bool, earl
                 exc.add_note(f"faults: {faults[:-1]}, then Ctrl-C at {faults[-1][0]}, acted: {acts}")
                 raise
     assert seen >= {True, False}
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["refuses-at-begin", "refuses-at-finish"])
+def test_ctrl_c_while_a_stream_is_begun_is_told_truly_behind_any_fault(early: bool) -> None:
+    for faults in (each for each in sequences(MULTIPART) if len(each) == 1):
+        for acts in (False, True):
+            world = StreamWorld(faults, multipart=True, early=early)
+            world.driver.plan("begin", [Interrupted(acts=acts)])
+            assert not world.interrupt()
 
 
 @pytest.mark.parametrize("multipart", [False, True])

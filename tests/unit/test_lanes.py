@@ -17,7 +17,7 @@ import pytest
 
 from storage_guard.clock import Clock, SystemClock
 from storage_guard.engine.concurrency import Concurrency
-from storage_guard.engine.lanes import Crew, Inline, Lanes, Task, Threads
+from storage_guard.engine.lanes import Crew, Inline, Lanes, Task, Threads, beside
 from telling import Tell
 
 NAME = "storage-guard-part"
@@ -383,6 +383,39 @@ def test_lanes_that_a_clock_interrupts_are_stopped_all_the_same() -> None:
 # Ctrl-C at every bytecode
 
 
+@pytest.mark.parametrize("crew", CREWS)
+def test_what_goes_on_beside_is_over_when_it_returns_and_raises_what_either_raises(crew: type[Crew[int]]) -> None:
+    came: list[str] = []
+
+    def run() -> int:
+        came.append("beside")
+        return 1
+
+    beside(crew(), run, lambda _: came.append("here"))
+    assert sorted(came) == ["beside", "here"]
+    with pytest.raises(ZeroDivisionError):
+        beside(crew(), partial(fail_with, ZeroDivisionError), lambda _: came.append("here"))
+    assert came.count("here") == 2
+    with pytest.raises(IndexError):
+        beside(crew(), partial(fail_with, ZeroDivisionError), lambda _: fail_with(IndexError))
+
+
+def test_who_works_meanwhile_is_told_when_the_other_is_done() -> None:
+    gate = Gate()
+    seen: list[bool] = []
+
+    def meanwhile(done: Callable[[], bool]) -> None:
+        gate.wait_for(1)
+        seen.append(done())
+        gate.open()
+        while not done():
+            pass
+        seen.append(True)
+
+    beside(Threads[int](), gate.task(1).run, meanwhile)
+    assert seen == [False, True]
+
+
 class CtrlC:
     """KeyboardInterrupt at the n-th bytecode that the coordinator executes in our modules, or call of `threading` from
     there; what `threading` does with its own locks when it is interrupted is not ours."""
@@ -462,14 +495,35 @@ def stop_interrupted_at_every(stride: int) -> int:
     raise AssertionError
 
 
+def beside_interrupted_at_every(stride: int) -> int:
+    for count, after in enumerate(itertools.count(1, stride)):
+        began: list[int] = []
+        ended: list[int] = []
+
+        def run() -> int:
+            began.append(1)  # noqa: B023 - it has ended when the next turn begins
+            ended.append(1)  # noqa: B023
+            return 1
+
+        came = CtrlC(after).interrupts(lambda: beside(Threads[int](), run, lambda _: None))
+        assert began == ended
+        assert came or began == [1]
+        over()
+        if not came:
+            return count
+    raise AssertionError
+
+
 def test_ctrl_c_at_any_moment_loses_no_thread_and_stop_ends(tell: Tell) -> None:
-    points, in_stop = interrupted_at_every(7), stop_interrupted_at_every(3)
-    tell(f"{points} moments at work, {in_stop} while stopping")
+    points, in_stop, in_beside = interrupted_at_every(7), stop_interrupted_at_every(3), beside_interrupted_at_every(3)
+    tell(f"{points} moments at work, {in_stop} while stopping, {in_beside} with one thread beside")
     assert points > 50
+    assert in_beside > 10
     assert in_stop > 3  # an interpreter counts its own moments: 3.13 has a third of those of 3.11
 
 
 @pytest.mark.soak
 def test_ctrl_c_at_every_single_bytecode_loses_no_thread_and_stop_ends() -> None:
     assert interrupted_at_every(1) > 400
+    assert beside_interrupted_at_every(1) > 40
     assert stop_interrupted_at_every(1) > 60
