@@ -11,7 +11,8 @@ from storage_guard.model import Limits, MiB, PartSlot
 # Measured in benchmarks/results: part_sizing-region.jsonl for the sizes, parallel_parts-*.jsonl for how many at a time,
 # streams.jsonl for streams. docs/part-sizing.md says what is weighed.
 DEFAULT_PART_BYTES = 8 * MiB
-SMALL_PART_BYTES = 4 * MiB
+SMALL_PART_BYTES = 2 * MiB
+STREAM_PART_BYTES = 4 * MiB
 MANY_PARTS = 16
 DEFAULT_MEMORY_BYTES = 128 * MiB
 DEFAULT_MULTIPART_FROM_BYTES = 16 * MiB
@@ -36,7 +37,7 @@ ONE_REQUEST = Plan(None)
 
 
 def usual_part_bytes(size_bytes: int) -> int:
-    """How much of an object of this size to send in one request, if nobody says otherwise: 4 to 8 MiB.
+    """How much of an object of this size to send in one request, if nobody says otherwise: 2 to 8 MiB.
 
     So much that the parts are a multiple of `MANY_PARTS`: those are sent side by side, and one more that is left over
     at the end would have the link to itself for as long as all of them had it together.
@@ -97,16 +98,19 @@ def plan_stream(limits: Limits, *, part_bytes: int | None, memory_bytes: int) ->
     """The plan for a stream. One part is held for each request under way and one for what is being read, so the
     largest part is a quarter of `memory_bytes` (never less than the first), and the first at most a half.
 
-    `part_bytes` None: `SMALL_PART_BYTES`, as nobody knows whether there will be enough for `MANY_PARTS` larger ones,
-    and each is held; but where all must be equal `DEFAULT_PART_BYTES`, which reach further.
+    `part_bytes` None: `STREAM_PART_BYTES`, as nobody knows whether there will be enough for `MANY_PARTS` larger ones,
+    and each is held; less, but not under `SMALL_PART_BYTES`, where the memory does not hold so many; but where all must
+    be equal `DEFAULT_PART_BYTES`, which reach further.
 
     Raises TooLarge if `memory_bytes` does not hold two of the smallest parts that the store takes.
     """
     least_bytes = max(1, limits.min_part_bytes)
     if memory_bytes < 2 * least_bytes:
         raise TooLarge(f"a stream needs two parts of {least_bytes} bytes in memory, and memory_bytes is {memory_bytes}")
-    if part_bytes is None:
-        part_bytes = DEFAULT_PART_BYTES if limits.equal_parts else SMALL_PART_BYTES
+    if part_bytes is None and limits.equal_parts:
+        part_bytes = DEFAULT_PART_BYTES
+    elif part_bytes is None:
+        part_bytes = min(max(memory_bytes // MANY_PARTS, SMALL_PART_BYTES), STREAM_PART_BYTES)
     first_bytes = min(max(part_bytes, least_bytes), limits.max_part_bytes, memory_bytes // 2)
     most_bytes = first_bytes
     if not limits.equal_parts:

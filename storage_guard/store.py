@@ -44,11 +44,11 @@ class Store(Reads):
 
     Thread-safe. Keys are relative to `prefix`. Time, chance and the waits between attempts are arguments.
 
-    - `part_bytes`: how much of a large object goes into one request. None: 4 to 8 MiB, by its size. Always more where
-      the store's limits ask for it.
+    - `part_bytes`: how much of a large object goes into one request. None: 2 to 8 MiB, by its size; of a stream 2 to 4,
+      by `memory_bytes`. Always more where the store's limits ask for it.
     - `multipart_from_bytes`: from this size on an object goes up in parts (16 MiB).
-    - `in_flight`: how many parts of an object are sent at a time, at most. None: as many as the store was seen to
-      profit from, 16 at first and 64 at most. 1: one after the other, and no threads.
+    - `in_flight`: how many parts of an object are sent at a time, at most: 16 at first, then as many as the store was
+      seen to profit from. None: 64 at most. 1: one after the other, and no threads.
     - `memory_bytes`: what the parts of one object that are on their way may hold in memory together (128 MiB). A file
       costs 256 KiB for each, a buffer nothing, a stream whole parts: those on their way and the one that is being read,
       together at most `min(in_flight * part_bytes, memory_bytes)`. A stream's parts double behind every tenth of

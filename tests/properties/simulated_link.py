@@ -14,7 +14,7 @@ import mmap
 import random
 import threading
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -252,12 +252,22 @@ def on(link: Link) -> Generator[None]:
         yield
 
 
-def create_stream(link: Link, size_bytes: int, limits: Limits, *, memory_bytes: int) -> LinkDriver:
-    """The same of a stream, whose length only its end tells, and which takes no time to be read."""
+def create_stream(
+    link: Link, size_bytes: int, limits: Limits, *, memory_bytes: int, source_rate: float | None = None
+) -> LinkDriver:
+    """The same of a stream, whose length only its end tells. Reading it takes no time, or goes at `source_rate` bytes
+    a second, in the thread that writes."""
     driver = LinkDriver(link, limits)
     piece = bytes(256 * KiB)
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(size_bytes // len(piece)):
+            if source_rate is not None:
+                link.sleep(len(piece) / source_rate)
+            yield piece
+
     with on(link), Store(driver, clock=link, memory_bytes=memory_bytes) as store:
-        receipt = store.create("k", itertools.repeat(piece, size_bytes // len(piece)))
+        receipt = store.create("k", pieces())
     assert receipt.size_bytes == size_bytes == sum(driver.part_sizes)
     return driver
 

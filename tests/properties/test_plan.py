@@ -118,6 +118,11 @@ def test_a_streams_parts_double_behind_every_tenth_of_the_parts() -> None:
     assert plan.reach_bytes(OSS) == 252_000 * MiB
 
 
+@pytest.mark.parametrize(("memory_mib", "part_mib"), [(4, 2), (16, 2), (32, 2), (48, 3), (64, 4), (1024, 4)])
+def test_a_streams_first_parts_are_so_small_that_memory_holds_sixteen(memory_mib: int, part_mib: int) -> None:
+    assert plan_stream(OSS, part_bytes=None, memory_bytes=memory_mib * MiB).part_bytes(1) == part_mib * MiB
+
+
 def test_a_stream_whose_parts_must_be_equal_has_larger_ones() -> None:
     plan = plan_stream(replace(OSS, equal_parts=True), part_bytes=None, memory_bytes=128 * MiB)
     assert {plan.part_bytes(number) for number in (1, 10_000)} == {8 * MiB}
@@ -150,8 +155,10 @@ def test_a_stream_reaches_as_far_as_its_parts_however_many_there_are() -> None:
 @pytest.mark.parametrize(
     ("size_bytes", "part_bytes"),
     [
-        (0, 4 * MiB),
-        (17 * MiB, 4 * MiB),
+        (0, 2 * MiB),
+        (17 * MiB, 2 * MiB),
+        (32 * MiB, 2 * MiB),
+        (48 * MiB, 3 * MiB),
         (64 * MiB, 4 * MiB),
         (64 * MiB + 1, 4 * MiB + WINDOW_BYTES),
         (96 * MiB, 6 * MiB),
@@ -162,7 +169,7 @@ def test_a_stream_reaches_as_far_as_its_parts_however_many_there_are() -> None:
         (TiB, 8 * MiB),
     ],
 )
-def test_an_object_is_cut_into_rounds_of_sixteen_parts_of_four_to_eight_mib(size_bytes: int, part_bytes: int) -> None:
+def test_an_object_is_cut_into_rounds_of_sixteen_parts_of_two_to_eight_mib(size_bytes: int, part_bytes: int) -> None:
     assert usual_part_bytes(size_bytes) == part_bytes
     assert plan_known(size_bytes, FIT, part_bytes=None, multipart_from_bytes=0) == Plan(part_bytes)
 

@@ -42,20 +42,56 @@ def test_a_large_object_takes_at_most_a_tenth_longer_than_it_must(road: str, lim
     assert max(ratios.values()) <= 1.10
 
 
+# How fast a stream can be read: at once, or at four times what the link takes. Its last part begins when all has been
+# read.
+SOURCES = {"at once": None, "four times as fast": 4}
+
+
 @pytest.mark.parametrize(("limits", "memory_mib"), [("OSS", 64), ("OSS", 128), ("S3", 128)])
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("road", ROADS)
 def test_a_stream_takes_at_most_a_tenth_longer_than_the_file(
-    road: str, limits: str, memory_mib: int, tell: Tell
+    road: str, source: str, limits: str, memory_mib: int, tell: Tell
 ) -> None:
     ratios = dict[int, float]()
+    times = SOURCES[source]
+    rate = None if times is None else times * ROADS[road].total_rate
     for size in SIZES_MIB:
         stream, file = Link(ROADS[road]), Link(ROADS[road])
-        create_stream(stream, size * MiB, LIMITS[limits], memory_bytes=memory_mib * MiB)
+        create_stream(stream, size * MiB, LIMITS[limits], memory_bytes=memory_mib * MiB, source_rate=rate)
         create(file, size * MiB, LIMITS[limits])
         ratios[size] = stream.now_s() / file.now_s()
     told = ", ".join(f"{size} MiB {ratio:.3f}" for size, ratio in ratios.items())
-    tell(f"{road}, limits of {limits}, {memory_mib} MiB of memory: {told} times the file")
+    tell(f"{road}, limits of {limits}, {memory_mib} MiB of memory, read {source}: {told} times the file")
     assert max(ratios.values()) <= 1.10
+
+
+def test_a_stream_is_read_while_its_upload_is_begun() -> None:
+    size_bytes, part_bytes = 64 * MiB, 4 * MiB
+    for road in (USUAL, FAR):
+        stream, file = Link(road), Link(road)
+        rate = size_bytes / road.latency_s
+        create_stream(stream, size_bytes, OSS, memory_bytes=size_bytes, source_rate=rate)
+        create(file, size_bytes, OSS)
+        # But for the first part: it tells whether there is to be an upload.
+        assert stream.now_s() <= file.now_s() + part_bytes / rate + 1e-6
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_a_stream_with_half_the_memory_has_smaller_parts_and_not_fewer_lanes(road: str, tell: Tell) -> None:
+    stream, file = Link(ROADS[road]), Link(ROADS[road])
+    create_stream(stream, 64 * MiB, OSS, memory_bytes=32 * MiB)
+    create(file, 64 * MiB, OSS)
+    tell(f"{road}, 32 MiB of memory: {stream.now_s() / file.now_s():.3f} times the file")
+    assert stream.most_open == 16
+    assert stream.now_s() <= 1.20 * file.now_s()
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_a_small_object_in_parts_takes_at_most_a_fifth_longer_than_it_must(road: str, tell: Tell) -> None:
+    ratios = {size: ratio(ROADS[road], size * MiB, OSS) for size in (16, 17, 20, 24, 32, 33, 48, 63)}
+    tell(f"{road}: " + ", ".join(f"{size} MiB {r:.3f}" for size, r in ratios.items()))
+    assert max(ratios.values()) <= 1.20
 
 
 @pytest.mark.parametrize("road", ROADS)

@@ -58,7 +58,7 @@ def test_the_model_and_the_engine_on_a_simulated_link_agree(name: str, in_flight
     road = ROADS[name]
     link = Link(Simulated(road.latency_ms / 1000, road.connection_mb_s * MB, road.total_mb_s * MB))
     limits = Limits(5 * GiB, part_mib * MIB, 5 * GiB, 10_000, 48 * TiB)
-    create(link, 60 * MIB, OSS if part_mib == 4 else limits, in_flight=in_flight)
+    create(link, 60 * MIB, limits, in_flight=in_flight)
     assert road.predicted_s(60 * MIB, part_mib * MIB, in_flight) == pytest.approx(link.now_s(), rel=0.05)
 
 

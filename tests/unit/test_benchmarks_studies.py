@@ -53,7 +53,7 @@ def test_part_sizes_are_measured_in_one_put_in_parts_and_as_nobody_says(tmp_path
         (1, "default", None): 1,
         (1, ONE_PUT, None): 1,
         (1, "set", 0.5): 2 + ends,
-        (17, "default", 4): 5 + ends,
+        (17, "default", 2): 9 + ends,
         (17, ONE_PUT, None): 1,
         (17, "set", 0.5): 34 + ends + 1,  # and a look before the last of more than sixteen
     }
@@ -90,7 +90,7 @@ def test_a_stream_is_measured_beside_the_file(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
     runs = {run["do"]: run for run in runs_of((tmp_path / "out").read_text())}
     assert runs["stream"]["memory_mib"] == 16
-    assert runs["stream"]["requests"] == 3 + 3
+    assert runs["stream"]["requests"] == 5 + 3  # parts of 2 MiB, the smallest
     assert runs["file"]["requests"] == 1
     assert {run["scheme"] for run in runs.values()} == {"https"}
 
