@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 import storage_guard_oss.asking
 import storage_guard_s3.asking
 from faults import oss_world, s3_world
+from faults.served_places import PLACES, USUAL
 from faults.served_weather import Tried, Weather, histories
 from faults.served_world import PUBLISHING, Kind, World
 from storage_guard.driver import Driver, Lost, Refused
@@ -25,14 +24,13 @@ from telling import Tell
 
 
 @dataclass(frozen=True)
-class Place:
-    """A service, in one of its settings. `turned_away`: how it refuses besides. `asking`: what its driver asks with.
+class Tries:
+    """What is tried at a place. `asking`: what its driver asks with. `turned_away`: how it refuses, besides.
 
     `in_turns`, `freely`: the seeds that are played in `make test`, each with at least so many operations, of which so
     many are `struck`; `for_long`: in `make soak`.
     """
 
-    world: Callable[[], AbstractContextManager[World]]
     asking: ModuleType
     turned_away: Sequence[Kind]
     in_turns: range
@@ -54,10 +52,9 @@ def turned_away(throttle: str, conflict: str, members: Sequence[str]) -> Sequenc
     )
 
 
-def oss(number: int, checked_first: oss_world.CheckedFirst) -> Place:
+def oss(number: int) -> Tries:
     seeds, long = 100 * number, 10_000 * (1 + number)
-    return Place(
-        functools.partial(oss_world.world, checked_first=checked_first),
+    return Tries(
         storage_guard_oss.asking,
         turned_away("TotalQpsLimitExceeded", "StaleFile", ("put_new", "finish_new")),
         in_turns=range(seeds, seeds + 9),
@@ -69,10 +66,9 @@ def oss(number: int, checked_first: oss_world.CheckedFirst) -> Place:
     )
 
 
-def s3(number: int, setting: str) -> Place:
+def s3(number: int) -> Tries:
     seeds, long = 10 * number, 10_000 * (1 + number)
-    return Place(
-        functools.partial(s3_world.world, setting),
+    return Tries(
         storage_guard_s3.asking,
         turned_away("SlowDown", "OperationAborted", PUBLISHING),
         in_turns=range(seeds, seeds + 2),
@@ -84,17 +80,17 @@ def s3(number: int, setting: str) -> Place:
     )
 
 
-PLACES: Mapping[str, Place] = {
-    **{f"oss-{each}": oss(number, each) for number, each in enumerate(oss_world.CHECKED_FIRST)},
-    **{f"s3-{each}": s3(number, each) for number, each in enumerate(s3_world.SETTINGS)},
+TRIES: Mapping[str, Tries] = {
+    **{f"oss-{each}": oss(number) for number, each in enumerate(oss_world.CHECKED_FIRST)},
+    **{f"s3-{each}": s3(number) for number, each in enumerate(s3_world.SETTINGS)},
 }
 
 
-def run(place: Place, seeds: range, *, freely: bool) -> Tried:
+def run(where: str, seeds: range, *, freely: bool) -> Tried:
     """Plays them, and says how much that was."""
     tried = Tried()
-    with place.world() as there:
-        broken = histories(there, place.meet(there), seeds, freely=freely, tried=tried)
+    with PLACES[where]() as there:
+        broken = histories(there, TRIES[where].meet(there), seeds, freely=freely, tried=tried)
     assert broken is None, f"seed {broken[0]}\n{broken[2]}"
     assert tried.replaced == 0
     return tried
@@ -103,10 +99,10 @@ def run(place: Place, seeds: range, *, freely: bool) -> Tried:
 @pytest.mark.parametrize("freely", [False, True], ids=["in-turns", "freely"])
 @pytest.mark.parametrize("where", PLACES)
 def test_what_clients_are_told_is_true(where: str, freely: bool) -> None:
-    place = PLACES[where]
-    tried = run(place, place.freely if freely else place.in_turns, freely=freely)
-    assert tried.operations >= place.operations
-    assert sum(tried.struck.values()) >= place.struck
+    tries = TRIES[where]
+    tried = run(where, tries.freely if freely else tries.in_turns, freely=freely)
+    assert tried.operations >= tries.operations
+    assert sum(tried.struck.values()) >= tries.struck
 
 
 @pytest.mark.soak
@@ -114,19 +110,19 @@ def test_what_clients_are_told_is_true(where: str, freely: bool) -> None:
 @pytest.mark.parametrize("freely", [False, True], ids=["in-turns", "freely"])
 @pytest.mark.parametrize("where", PLACES)
 def test_what_clients_are_told_is_true_for_long(where: str, freely: bool, tell: Tell) -> None:
-    place = PLACES[where]
-    tried = run(place, place.for_long, freely=freely)
+    tries = TRIES[where]
+    tried = run(where, tries.for_long, freely=freely)
     tell(tried)
-    assert tried.operations >= place.operations_for_long  # of four places of OSS, and six of S3
+    assert tried.operations >= tries.operations_for_long  # of four places of OSS, and six of S3
     assert len(tried.struck) >= 15
 
 
-@pytest.mark.parametrize("where", ["oss-upload", "s3-aws"])
+@pytest.mark.parametrize("where", USUAL)
 def test_a_copy_of_what_was_removed_and_made_again_of_the_same_bytes_is_legal(where: str) -> None:
     """Etags here are made of the bytes, and two lives of a key may have the same."""
     operations = [Create("k", "small-a"), Remove("k"), Create("k", "small-a"), Copy("k", "copy"), Rename("k", "other")]
     steps = tuple(Step(number, operation) for number, operation in enumerate(operations))
-    with PLACES[where].world() as there:
+    with PLACES[where]() as there:
         history = play(Script(0, (steps,)), there.driver).history
     assert [call.told.what for call in history.calls[:5] if call.told] == ["created", "removed", *["created"] * 3]
     assert not check(history)
@@ -167,7 +163,7 @@ class Planted:
     members: Sequence[str]
     most: int
     laws: frozenset[str]
-    where: Sequence[str] = ("oss-upload", "s3-aws")
+    where: Sequence[str] = USUAL
 
     def plant(self, driver: Driver, asking: ModuleType) -> Driver:
         for member in self.members:
@@ -201,12 +197,12 @@ PLANTED = (
     [pytest.param(each, where, id=f"{each.how.__name__}-{where}") for each in PLANTED for where in each.where],
 )
 def test_a_planted_driver_is_caught(planted: Planted, where: str) -> None:
-    place = PLACES[where]
-    with place.world() as there:
+    tries = TRIES[where]
+    with PLACES[where]() as there:
 
         def make(read_timeout_s: float) -> Driver:
-            return planted.plant(there.driver(read_timeout_s=read_timeout_s), place.asking)
+            return planted.plant(there.driver(read_timeout_s=read_timeout_s), tries.asking)
 
-        broken = histories(there, place.meet(there), range(1000, 1000 + planted.most), make_driver=make)
+        broken = histories(there, tries.meet(there), range(1000, 1000 + planted.most), make_driver=make)
     assert broken is not None
     assert planted.laws & {each.law for each in broken[1]}, broken[2]
