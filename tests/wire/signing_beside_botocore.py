@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import random
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import islice, zip_longest
+from itertools import islice
 from typing import Any
 
 import botocore.auth
@@ -24,7 +24,7 @@ import pytest
 from storage_guard.wire.signing import Credentials, SigV4Signer, Unsigned, s3_v4
 from storage_guard.wire.signing.encoding import query_pair
 from storage_guard.wire.signing.s3_v4 import object_path
-from wire.signing_beside_oss2 import START, Mismatch, odd_text, text_of
+from wire.signing_beside import START, Beside, odd_text, text_of
 
 # What stands before the path, and the host that it means.
 ORIGINS = (
@@ -109,41 +109,21 @@ def request_of(rng: random.Random, host: str) -> Unsigned:
     return Unsigned(rng.choice(("PUT", "GET", "POST", "HEAD", "DELETE")), bucket, key, params, headers)
 
 
-class Comparison:
+class Comparison(Beside):
     """Has both sign, and notes what each of them signs."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        super().__init__("botocore")
         self.signers: dict[tuple[str, ...], SigV4Signer] = {}
-        self.ours = self.theirs = b""
-        self.now = START
         self.record(patch, s3_v4, "canonical_request", "ours")
         self.record(patch, botocore.auth.SigV4Auth, "canonical_request", "theirs")
         patch.setattr("botocore.auth.get_current_datetime", lambda: self.now.astimezone(UTC).replace(tzinfo=None))
-
-    def record(self, patch: pytest.MonkeyPatch, owner: object, name: str, side: str) -> None:
-        real: Callable[..., bytes | str] = getattr(owner, name)
-
-        def recording(*args: object) -> bytes | str:
-            signed = real(*args)
-            setattr(self, side, signed if isinstance(signed, bytes) else signed.encode())
-            return signed
-
-        patch.setattr(owner, name, recording)
 
     def run(self, count: int, *, seed: int) -> None:
         for asked in islice(generated(seed), count):
             self.now = asked.at
             self.check(asked, "headers", self.our_headers(asked), self.their_headers(asked))
             self.check(asked, "URL", self.our_url(asked), self.their_url(asked))
-
-    def check(self, asked: Asked, what: str, ours: object, theirs: object) -> None:
-        if ours == theirs and self.ours == self.theirs:
-            return
-        lines = zip_longest(self.ours.split(b"\n"), self.theirs.split(b"\n"))
-        for number, (our_line, their_line) in enumerate(lines, 1):
-            if our_line != their_line:
-                raise Mismatch(f"{what}: line {number} is {our_line!r}, and botocore's is {their_line!r}\n{asked}")
-        raise Mismatch(f"{what}: the same was signed, and it is {ours!r}, and botocore's is {theirs!r}\n{asked}")
 
     def signer(self, asked: Asked) -> SigV4Signer:
         at = (*asked.scope, asked.base_path)

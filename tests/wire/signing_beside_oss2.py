@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import formatdate
-from itertools import islice, zip_longest
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -36,18 +36,13 @@ from storage_guard.wire.signing import (
     oss_v1,
     oss_v4,
 )
-from storage_guard.wire.signing.daykeys import DayKey, DayKeys
+from wire.signing_beside import START, Beside, odd_text, text_of
 
 HOST = "oss-cn-hangzhou.aliyuncs.com"
 CLOUD_BOX = "cb-f8z7yvzgwfkl9q0h"
 REGIONS = ("cn-hangzhou", "ap-southeast-1", CLOUD_BOX)
 MORE = ((), ("range",), ("Host", "abc", "Content-Type", "zabc"), ("ZAbc", "ABC", "x-oss-meta-a", "If-None-Match"))
 SUBRESOURCES = sorted(cast("Any", oss2.ProviderAuth)._subresource_key_set)
-ODD = (
-    *("+", "%", "~", "*", "(", ")", "'", "!", "//", "/../", "/./", "/", "..", " ", "  ", "&", "=", "?", "#", "%2F"),
-    *("%%", "\\", '"', "<", ":", "@", ";", ",", "$", "|", "^", "`", "{", "[", "-", "_", ".", "\t", "\x7f", "\xa0"),
-    *("é", "ß", "e\u0301", "Ω", "日本", "\u2028", "\U0001f600"),
-)
 HEADER_NAMES = (
     *("content-type", "content-md5", "content-length", "range", "host", "abc", "zabc", "user-agent", "expect"),
     *("cache-control", "x-oss-forbid-overwrite", "x-oss-storage-class", "x-oss-acl", "x-oss-meta-a", "x-oss-meta-b-1"),
@@ -55,11 +50,6 @@ HEADER_NAMES = (
 )
 # What the signer sets itself; a caller's value is replaced, or signed like any other.
 OWN_NAMES = ("authorization", "date", "x-oss-date", "x-oss-content-sha256", "x-oss-security-token")
-START = datetime(2026, 12, 30, 23, 58, tzinfo=UTC)
-
-
-class Mismatch(AssertionError):
-    pass
 
 
 @dataclass(frozen=True)
@@ -113,22 +103,13 @@ def request_of(rng: random.Random) -> Unsigned:
     return Unsigned(rng.choice(("PUT", "GET", "POST", "HEAD", "DELETE")), bucket, key, params, headers)
 
 
-def text_of(rng: random.Random, letters: str, length: int) -> str:
-    return "".join(rng.choices(letters, k=length))
-
-
-def odd_text(rng: random.Random, most: int) -> str:
-    return "".join(rng.choice(ODD if rng.random() < 0.5 else string.ascii_letters + string.digits) for _ in range(most))
-
-
-class Comparison:
+class Comparison(Beside):
     """Has both sign, and notes what each of them signs."""
 
     def __init__(self, patch: pytest.MonkeyPatch, version: int) -> None:
+        super().__init__("oss2")
         self.version = version
         self.signers: dict[tuple[str, tuple[str, ...]], Signer] = {}
-        self.ours = self.theirs = b""
-        self.now = START
         module, name, theirs = (
             (oss_v4, "canonical_request", "_ProviderAuthV4__get_canonical_request_bytes")
             if version == 4
@@ -147,31 +128,12 @@ class Comparison:
     def http_date(self, _: None, *, usegmt: bool) -> str:
         return formatdate(self.now.timestamp(), usegmt=usegmt)
 
-    def record(self, patch: pytest.MonkeyPatch, owner: object, name: str, side: str) -> None:
-        real: Callable[..., bytes] = getattr(owner, name)
-
-        def recording(*args: object) -> bytes:
-            signed = real(*args)
-            setattr(self, side, signed)
-            return signed
-
-        patch.setattr(owner, name, recording)
-
     def run(self, count: int, *, seed: int) -> None:
         for asked in islice(generated(seed), count):
             self.now = asked.at
             self.check(asked, "headers", self.our_headers(asked), self.their_headers(asked))
             if self.version == 4 or not has(asked.request, "x-oss-date"):
                 self.check(asked, "URL", self.our_url(asked), self.their_url(asked))
-
-    def check(self, asked: Asked, what: str, ours: object, theirs: object) -> None:
-        if ours == theirs and self.ours == self.theirs:
-            return
-        lines = zip_longest(self.ours.split(b"\n"), self.theirs.split(b"\n"))
-        for number, (our_line, their_line) in enumerate(lines, 1):
-            if our_line != their_line:
-                raise Mismatch(f"{what}: line {number} is {our_line!r}, and oss2's is {their_line!r}\n{asked}")
-        raise Mismatch(f"{what}: the same was signed, and it is {ours!r}, and oss2's is {theirs!r}\n{asked}")
 
     def signer(self, asked: Asked) -> Signer:
         at = (asked.region, asked.more)
@@ -243,16 +205,3 @@ def base_url(asked: Asked) -> str:
     if bucket and not asked.path_style:
         return f"https://{bucket}.{HOST}{key_path(key)}"
     return f"https://{HOST}{canonical_path(bucket, key)}"
-
-
-def once_derived(*, even_by: str) -> Callable[..., object]:
-    """The key of a day, kept when it should not be."""
-    real = DayKeys.of
-    first: dict[object, DayKey] = {}
-
-    def kept(keys: DayKeys, credentials: Credentials, day: str) -> object:
-        right = real(keys, credentials, day)
-        known = first.setdefault((keys, credentials if even_by == "day" else day), right)
-        return right._replace(mac=known.mac)
-
-    return kept

@@ -17,7 +17,6 @@ from storage_guard.wire.signing import (
     Signer,
     Unsigned,
     canonical_path,
-    daykeys,
     encoding,
     key_path,
     oss_v1,
@@ -25,8 +24,8 @@ from storage_guard.wire.signing import (
     query_string,
 )
 from storage_guard.wire.signing.daykeys import DayKeys
-from storage_guard.wire.signing.macs import Mac, derived
-from wire.signing_beside_oss2 import START, SUBRESOURCES, Comparison, Mismatch, odd_text, once_derived
+from wire.signing_beside import START, Mismatch, derivations, odd_text, once_derived
+from wire.signing_beside_oss2 import SUBRESOURCES, Comparison
 
 
 @pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.soak)])
@@ -258,13 +257,7 @@ def test_a_request_signed_again_is_sent_with_one_signature(signer: Signer) -> No
 
 
 def test_the_key_of_a_day_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets: list[bytes] = []
-
-    def told(secret: bytes, *parts: str) -> Mac:
-        secrets.append(secret)
-        return derived(secret, *parts)
-
-    monkeypatch.setattr(daykeys, "derived", told)
+    secrets = derivations(monkeypatch)
     signer = OSSV4Signer("cn-hangzhou")
     for credentials in (KEY, KEY, Credentials("LTAI0", "hush", "whisper")):
         signer.sign(Unsigned("PUT", "b", "k"), credentials, START)

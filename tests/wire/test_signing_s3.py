@@ -8,12 +8,11 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from storage_guard.wire.signing import Credentials, SigV4Signer, Unsigned, daykeys, encoding, key_path, s3_v4
+from storage_guard.wire.signing import Credentials, SigV4Signer, Unsigned, encoding, key_path, s3_v4
 from storage_guard.wire.signing.daykeys import DayKeys
-from storage_guard.wire.signing.macs import Mac, derived
 from storage_guard.wire.signing.s3_v4 import EMPTY_SHA256, object_path
+from wire.signing_beside import START, Mismatch, derivations, once_derived
 from wire.signing_beside_botocore import Comparison
-from wire.signing_beside_oss2 import START, Mismatch, once_derived
 
 KEY = Credentials("AKIA0", "hush", "whisper")
 HOST = {"host": "bucket.s3.eu-central-1.amazonaws.com"}
@@ -182,13 +181,7 @@ def test_a_request_signed_again_is_sent_with_one_signature() -> None:
 
 
 def test_the_key_of_a_day_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets: list[bytes] = []
-
-    def told(secret: bytes, *parts: str) -> Mac:
-        secrets.append(secret)
-        return derived(secret, *parts)
-
-    monkeypatch.setattr(daykeys, "derived", told)
+    secrets = derivations(monkeypatch)
     signer = SigV4Signer("us-east-1")
     for credentials in (KEY, KEY, Credentials("AKIA0", "hush", "whisper")):
         signer.sign(Unsigned("PUT", "", "k", {}, HOST), credentials, START)
