@@ -20,6 +20,7 @@ from storage_guard import (
     Receipt,
     Store,
     StoreUnavailable,
+    Unsupported,
     schemes,
     signals,
 )
@@ -145,9 +146,29 @@ def test_without_a_guarded_finish_a_copy_is_one_request_as_long_as_it_can_be() -
 def test_where_nothing_is_guarded_nothing_is_written(size_bytes: int) -> None:
     ends = vouched(copy="missing", finish="missing", put="missing")
     ends.source.create("k", data_of(size_bytes))
+    before = dict(ends.away.calls)
     with pytest.raises(GuaranteeMissing):
         ends.target.copy((ends.source, "k"), "copy")
     assert not set(WRITES) & ends.home.calls.keys()
+    assert ends.away.calls == before, "and the source is not asked for"
+
+
+def test_where_nothing_is_guarded_nobody_is_asked_for_what_is_renamed() -> None:
+    driver = FaultyDriver(Vouched(copy="missing", finish="missing", put="missing"))
+    with pytest.raises(GuaranteeMissing):
+        store_of(driver).rename("not there", "copy")
+    assert set(driver.calls) == {"capabilities"}
+
+
+def test_a_name_that_no_object_there_can_carry_is_refused_before_anybody_is_asked() -> None:
+    class Nameless(MemoryDriver):
+        def capabilities(self) -> Capabilities:
+            return replace(super().capabilities(), write_ids=False)
+
+    away, home = FaultyDriver(Elsewhere()), FaultyDriver(Nameless(limits=LIMITS))
+    with pytest.raises(Unsupported, match="write_id"):
+        store_of(home).copy((store_of(away), "k"), "copy", write_id="job")
+    assert (dict(away.calls), set(home.calls)) == ({}, {"capabilities"})
 
 
 def test_an_unproven_copy_is_believed_by_who_trusts_and_the_receipt_says_so() -> None:
