@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 
 from storage_guard.testing.server.exchange import Answer, Dialect, Request
 
+# Keys that both services take, and that are easily spoilt on the way.
+AWKWARD = ("a", "a/b", "dir/", "ü", "\U0001f600", "a+b", "a%2Fb", "~*()'!", "a b", "?&=#", "..", "x\\y", "\x01")
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
 

@@ -17,25 +17,9 @@ from storage_guard.testing.server.exchange import Request
 from storage_guard.testing.server.oss import OSSDialect
 from storage_guard.testing.server.oss_service import Limits
 from storage_guard.testing.server.versions import Versioning
-from unit.oss_calls import NOON, Client, Clock, send, told
+from unit.oss_calls import AWKWARD, NOON, Client, Clock, send, told
 
 TRUE = {"x-oss-forbid-overwrite": "true"}
-AWKWARD = [
-    "a",
-    "a/b",
-    "dir/",
-    "ü",
-    "\U0001f600",
-    "a+b",
-    "a%2Fb",
-    "~*()'!",
-    "a b",
-    "?&=#",
-    "..",
-    "x\\y",
-    "\x01",
-    "é" * 511,
-]
 
 
 @pytest.fixture
@@ -53,7 +37,7 @@ def oss(dialect: OSSDialect) -> Client:
     return Client(dialect)
 
 
-@pytest.mark.parametrize("key", AWKWARD)
+@pytest.mark.parametrize("key", [*AWKWARD, "é" * 511])
 def test_an_object_comes_back_under_its_key(oss: Client, key: str) -> None:
     data = key.encode()[:50]
     written = oss.put(key, data, content_type="text/x", x_oss_meta_write_id="w1", cache_control="no-cache")

@@ -16,26 +16,8 @@ from storage_guard.testing.server.buckets import Buckets
 from storage_guard.testing.server.exchange import Request
 from storage_guard.testing.server.s3 import S3Dialect
 from storage_guard.testing.server.s3_service import OWNER_ID, Limits
-from unit.oss_calls import NOON, Clock
+from unit.oss_calls import AWKWARD, NOON, Clock
 from unit.s3_calls import NEW, Client, Told, nvme, send
-
-AWKWARD = [
-    "a",
-    "a/b",
-    "dir/",
-    "/a",
-    "ü",
-    "\U0001f600",
-    "a+b",
-    "a%2Fb",
-    "~*()'!",
-    "a b",
-    "?&=#",
-    "..",
-    "x\\y",
-    "\x01",
-    "é" * 512,
-]
 
 
 @pytest.fixture
@@ -53,7 +35,7 @@ def s3(dialect: S3Dialect) -> Client:
     return Client(dialect)
 
 
-@pytest.mark.parametrize("key", AWKWARD)
+@pytest.mark.parametrize("key", [*AWKWARD, "/a", "é" * 512])
 def test_an_object_comes_back_under_its_key(s3: Client, key: str) -> None:
     data = key.encode()
     written = s3.put(key, data, content_type="text/x", x_amz_meta_guardid="w1", cache_control="no-cache")
