@@ -26,7 +26,6 @@ _ONE = frozenset(  # these have one connection, whatever the size
         f"oss2, resumable_upload, {_UNGUARDED}",
         "opendal, from memory",
         "obstore, put in one request",
-        "s3fs, put_file",
     }
 )
 SIDES: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {

@@ -49,6 +49,7 @@ def study_options(
     parser.add_argument("--schemes", type=words(("http", "https")), default=schemes.split(","), help="http,https")
     parser.add_argument("--rounds", type=int, default=rounds, help=f"of all cells ({rounds})")
     parser.add_argument("--longest-s", type=float, default=60.0, help="cells that cannot be faster are left out")
+    parser.add_argument("--enough-s", type=float, help="a cell that has taken so long in all its rounds has no more")
     parser.add_argument("--seed", type=int, default=1, help="of the order")
     parser.add_argument("--out", type=Path, help="where the JSON lines go; a file that is there is gone on with")
     parser.add_argument("--folder", type=Path, help="where files to send are made")
@@ -150,7 +151,7 @@ class Study:
             said["place"] = hashlib.sha256(place.encode()).hexdigest()[:12]  # so that no two are mixed up
         return said
 
-    def _all(self, grid: Mapping[World, Sequence[Cell]], out: IO[str], run: str, had: set[str]) -> None:
+    def _all(self, grid: Mapping[World, Sequence[Cell]], out: IO[str], run: str, had: Mapping[str, float]) -> None:
         rounds = self._asked.rounds
         progress = _Progress(sum(len(cells) for cells in grid.values()) * rounds)
         with tempfile.TemporaryDirectory(prefix="storage-guard-benchmark-", dir=self._asked.folder) as made:
@@ -166,10 +167,13 @@ class Study:
                 ]
                 left = [each for each in todo if known_by(said, each[1].described, each[0]) not in had]
                 progress.skip(len(todo) - len(left))
+                spent = _Spent(math.inf if self._asked.enough_s is None else self._asked.enough_s)
+                for number, cell in todo:
+                    spent.add(cell, had.get(known_by(said, cell.described, number), 0.0))
                 if left:
                     with self._place(world, run, Path(made)) as place:
                         cache = self._asked.cache
-                        _World(said, place, files=files, cache=cache, out=out, progress=progress).measure(left)
+                        _World(said, place, files=files, cache=cache, out=out, progress=progress).measure(left, spent)
 
     @contextlib.contextmanager
     def _place(self, world: World, run: str, folder: Path) -> Generator[Place]:
@@ -204,6 +208,20 @@ def _road_of(world: World) -> dict[str, float | None]:
     return {name: None if road is None else getattr(road, name) for name in names}
 
 
+class _Spent:
+    """How long cells have taken so far."""
+
+    def __init__(self, enough_s: float) -> None:
+        self._enough_s = enough_s
+        self._spent_s: dict[Cell, float] = {}
+
+    def add(self, cell: Cell, wall_s: float) -> None:
+        self._spent_s[cell] = self._spent_s.get(cell, 0.0) + wall_s
+
+    def enough(self, cell: Cell) -> bool:
+        return self._spent_s.get(cell, 0.0) >= self._enough_s
+
+
 class _World:
     """One place, with a worker for each peer that is asked there."""
 
@@ -220,7 +238,7 @@ class _World:
         self._keep = ""  # in this place
         self._ran = 0
 
-    def measure(self, todo: Sequence[tuple[int, Cell]]) -> None:
+    def measure(self, todo: Sequence[tuple[int, Cell]], spent: _Spent) -> None:
         self._keep = _SOURCE if any(cell.do == "copy" for _, cell in todo) else ""
         with contextlib.ExitStack() as stack:
             crew: dict[str, Worker] = {}
@@ -228,7 +246,10 @@ class _World:
                 if cell.side not in crew:
                     crew[cell.side] = self._worker(stack, cell)
             for number, cell in todo:
-                self._run(crew[cell.side], number, cell)
+                if spent.enough(cell):
+                    self._progress.skip(1, told=False)
+                else:
+                    spent.add(cell, self._run(crew[cell.side], number, cell))
 
     def _worker(self, stack: contextlib.ExitStack, cell: Cell) -> Worker:
         place = self._place
@@ -241,7 +262,8 @@ class _World:
         _succeeded(worker.carry_out(warm))
         return worker
 
-    def _run(self, worker: Worker, number: int, cell: Cell) -> None:
+    def _run(self, worker: Worker, number: int, cell: Cell) -> float:
+        """How long it took."""
         self._ran += 1
         job: dict[str, Any] = {"do": cell.do, "key": f"object-{self._ran}", "bytes": cell.size_bytes}
         if cell.do == "copy":
@@ -274,6 +296,8 @@ class _World:
             }
         write(self._out, "run", **self._said, **cell.described, round=number, **rounded(figures))
         self._progress.done(f"{self._said['link'] or 'bucket'}: {cell.words}: {answer['wall_s']:.2f} s")
+        wall_s: float = answer["wall_s"]
+        return wall_s
 
     def _source(self, worker: Worker, cell: Cell) -> str:
         """The key of what is copied, which is written once and stays."""
@@ -312,9 +336,9 @@ class _Progress:
         self._done = self._skipped = 0
         self._began_s = time.monotonic()
 
-    def skip(self, count: int) -> None:
-        if count:
-            self._skipped += count
+    def skip(self, count: int, *, told: bool = True) -> None:
+        self._skipped += count
+        if count and told:
             tell(f"{count} runs are there already")
 
     def done(self, what: str) -> None:
@@ -325,22 +349,22 @@ class _Progress:
 
 
 @contextlib.contextmanager
-def _results(path: Path | None, start: dict[str, Any]) -> Generator[tuple[IO[str], str, set[str]]]:
-    """Where lines go, the name of the run, and what was done in it before. Raises ValueError for a file of another
-    command."""
+def _results(path: Path | None, start: dict[str, Any]) -> Generator[tuple[IO[str], str, dict[str, float]]]:
+    """Where lines go, the name of the run, and how long each took that was done in it before. Raises ValueError for a
+    file of another command."""
     run = secrets.token_hex(4)
     if path is None:
         write(sys.stdout, "environment", **start, run=run, **environment())
-        yield sys.stdout, run, set()
+        yield sys.stdout, run, {}
         return
     lines = _lines_of(path)
-    had = set[str]()
+    had: dict[str, float] = {}
     if lines:
         same = ("study", "command", "place")
         if [lines[0].get(name) for name in same] != [start.get(name) for name in same]:
             raise ValueError(f"--out is a file of another command: {lines[0].get('command')}")
         run = str(lines[0]["run"])
-        had = {known_by(line, line, line["round"]) for line in lines if line["kind"] == "run"}
+        had = {known_by(line, line, line["round"]): line["wall_s"] for line in lines if line["kind"] == "run"}
     with path.open("a", encoding="utf-8") as out:
         write(out, "environment", **start, run=run, **environment())
         yield out, run, had

@@ -154,10 +154,11 @@ def off(results: Results) -> list[Row]:
 
 def defaults(results: Results) -> list[Row]:
     """Everything of 16 MiB and more that was sent as a file and nothing said; of several studies the one with the most
-    rounds."""
+    rounds, and last the comparison with others, where no connection is at rest before."""
     rows = [row for row in results.rows if row.default and row.do == "file" and row.size_mib >= 16]
     return [
-        max(same, key=lambda row: row.rounds) for same in grouped(rows, lambda row: (row.world, row.size_mib)).values()
+        max(same, key=lambda row: (row.study != "peers", row.rounds))
+        for same in grouped(rows, lambda row: (row.world, row.size_mib)).values()
     ]
 
 

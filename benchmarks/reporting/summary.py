@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from benchmarks.reporting import advice, tables
@@ -12,6 +13,22 @@ from benchmarks.reporting.tables import Table
 
 def summary(results: Results) -> str:
     return "\n".join(_lines(results)) + "\n"
+
+
+_QUOTED = re.compile(r"(<!-- of report\.md: (.+) -->\n\n)(?:\|.*\n)+")
+
+
+def quoted(page: str, report: str) -> str:
+    """A page of the documentation, its tables behind `<!-- of report.md: HEADING -->` being those of the report, which
+    is a summary. Raises ValueError for a heading that is not there."""
+    tables: dict[str, str] = dict(re.findall(r"^## (.+)\n(?:(?![#|]).*\n)*((?:\|.*\n)+)", report, re.MULTILINE))
+
+    def table_of(found: re.Match[str]) -> str:
+        if found[2] not in tables:
+            raise ValueError(f"the report has no table {found[2]!r}")
+        return found[1] + tables[found[2]]
+
+    return _QUOTED.sub(table_of, page)
 
 
 def _lines(results: Results) -> Iterator[str]:

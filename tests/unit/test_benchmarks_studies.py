@@ -155,6 +155,24 @@ def test_peers_are_asked_for_the_same_on_both_services() -> None:
     }
 
 
+def test_the_defaults_are_measured_on_both_services_and_schemes() -> None:
+    found = done("defaults", "--sizes-mib", "1", *NEAR)
+    assert found.returncode == 0, found.stderr
+    seen = {(run["service"], run["scheme"], run["part"]) for run in runs_of(found.stdout)}
+    assert seen == {(service, scheme, "default") for service in ("oss", "s3") for scheme in ("http", "https")}
+
+
+def test_a_cell_that_has_taken_long_enough_has_no_more_rounds(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = ("--sizes-mib", "1,4", "--links", "1/8/8", "--services", "oss", "--schemes", "http", "--rounds", "3")
+    for _ in range(2):  # the second time there is nothing to be done
+        found = done("defaults", *asked, "--enough-s", "0.4", "--out", str(out))
+        assert found.returncode == 0, found.stderr
+        sizes = [run["size_mib"] for run in runs_of(out.read_text())]
+        assert sizes.count(4) == 1  # half a second
+        assert sizes.count(1) == 3
+
+
 def test_cells_that_take_too_long_are_left_out_and_told() -> None:
     found = done("part_sizing", "--sizes-mib", "1,64", "--parts-mib", "", "--links", "1/1/1", "--longest-s", "2")
     assert found.returncode == 2  # no sizes in ""

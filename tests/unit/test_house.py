@@ -255,6 +255,7 @@ MAY = {
     "benchmarks/part_sizing.py": Room(also="benchmarks"),
     "benchmarks/parallel_parts.py": Room(also="benchmarks"),
     "benchmarks/streams.py": Room(also="benchmarks"),
+    "benchmarks/defaults.py": Room(also="benchmarks"),
     "benchmarks/copies.py": Room(also="benchmarks"),
     "benchmarks/many_objects.py": Room(also="benchmarks"),
     "benchmarks/best_again.py": Room(also="benchmarks"),
