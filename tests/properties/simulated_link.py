@@ -203,6 +203,7 @@ class LinkDriver(MemoryDriver):
         super().__init__(limits=limits)
         self._link = link
         self.part_sizes: list[int] = []
+        self.most_held_bytes = 0  # of a stream: read, and not arrived yet
         self._open: dict[str, str] = {}
 
     def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
@@ -261,9 +262,10 @@ def create_stream(
     piece = bytes(256 * KiB)
 
     def pieces() -> Iterator[bytes]:
-        for _ in range(size_bytes // len(piece)):
+        for number in range(1, size_bytes // len(piece) + 1):
             if source_rate is not None:
                 link.sleep(len(piece) / source_rate)
+            driver.most_held_bytes = max(driver.most_held_bytes, number * len(piece) - sum(driver.part_sizes))
             yield piece
 
     with on(link), Store(driver, clock=link, memory_bytes=memory_bytes) as store:

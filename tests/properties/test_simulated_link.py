@@ -77,6 +77,18 @@ def test_a_stream_is_read_while_its_upload_is_begun() -> None:
         assert stream.now_s() <= file.now_s() + part_bytes / rate + 1e-6
 
 
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("memory_mib", [10, 31, 64, 128, 1024])
+@pytest.mark.parametrize("source_rate", [None, 600 * MB, 100 * MB])
+def test_a_stream_never_holds_more_than_its_memory(limits: str, memory_mib: int, source_rate: float | None) -> None:
+    link = Link(USUAL)
+    memory_bytes = memory_mib * MiB
+    driver = create_stream(link, 256 * MiB, LIMITS[limits], memory_bytes=memory_bytes, source_rate=source_rate)
+    assert driver.most_held_bytes <= min(memory_bytes, MOST * driver.part_sizes[0])
+    if source_rate is None:
+        assert driver.most_held_bytes > min(memory_bytes, 16 * driver.part_sizes[0]) - driver.part_sizes[0]
+
+
 @pytest.mark.parametrize("road", ROADS)
 def test_a_stream_with_half_the_memory_has_smaller_parts_and_not_fewer_lanes(road: str, tell: Tell) -> None:
     stream, file = Link(ROADS[road]), Link(ROADS[road])
