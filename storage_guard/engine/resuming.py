@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from storage_guard import outcome, signals
-from storage_guard.checksum import RunningCrc64
+from storage_guard.checksum import RunningCrc64, countable
 from storage_guard.engine.creation import Creation
 from storage_guard.engine.payload import KnownData
 from storage_guard.engine.policy import Policy, Wanted
@@ -188,9 +188,10 @@ class Resumable:
         """Whether a part has the size, and where the store says it the checksum, of our bytes at that place."""
         if part.slot.size_bytes != slot.size_bytes:
             return False
-        if part.checksum is None or part.checksum.algorithm != "crc64xz":
+        algorithm = countable(part.checksum)
+        if algorithm is None:
             return True  # the file was not touched since, as far as its time of change tells
-        running = RunningCrc64()
+        running = RunningCrc64(algorithm)
         for window in self.source.take(slot.offset_bytes, slot.size_bytes).windows():
             running.update(window)
         return running.checksum() == part.checksum

@@ -13,7 +13,8 @@ import pytest
 
 from faults.local_systems import files_below
 from storage_guard import Receipt, Store
-from storage_guard.driver import Body, Capabilities, Driver, Limits, Part, PartSlot, Signal, WriteMeta
+from storage_guard.checksum import as_checksum, crc64nvme
+from storage_guard.driver import Body, Capabilities, Checksum, Driver, Limits, Part, PartSlot, Signal, WriteMeta
 from storage_guard.memory import MemoryDriver
 from storage_guard.model import Upload
 from storage_guard.testing import BytesBody, FakeClock, Fault, FaultyDriver, Member, Request
@@ -30,8 +31,8 @@ LIMITS = Limits(
     max_put_bytes=1 << 20, min_part_bytes=100, max_part_bytes=1 << 20, max_parts=100, max_object_bytes=1 << 30
 )
 OURS = (bytes(range(251)) * (SIZE_BYTES // 251 + 1))[:SIZE_BYTES]
-KINDS = ("memory", "silent", "local", "durable")
-WITH_CHECKSUMS = ("memory", "local", "durable")
+KINDS = ("memory", "silent", "nvme", "local", "durable")
+WITH_CHECKSUMS = ("memory", "nvme", "local", "durable")
 
 
 class _CtrlC(Fault):
@@ -83,11 +84,34 @@ class SilentDriver(MemoryDriver):
             yield replace(part, slot=replace(part.slot, offset_bytes=0), checksum=None)
 
 
+class NVMEDriver(MemoryDriver):
+    """A memory that says CRC-64/NVME of parts, as S3 does."""
+
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
+        self._sums: dict[str, Checksum] = {}  # by etag
+
+    def put_part(self, key: str, upload_id: str, slot: PartSlot, body: Body, /) -> Part:
+        data = b"".join(bytes(window) for window in body.windows())
+        part = super().put_part(key, upload_id, slot, BytesBody(data))
+        self._sums[part.etag] = as_checksum(crc64nvme(data), "crc64nvme")
+        return self._summed(part)
+
+    def scan_parts(self, key: str, upload_id: str, /) -> Iterator[Part]:
+        return map(self._summed, super().scan_parts(key, upload_id))
+
+    def _summed(self, part: Part) -> Part:
+        return replace(part, checksum=self._sums[part.etag])
+
+
 class KeepingDriver(MemoryDriver):
     """A memory that keeps forgotten uploads, as a service does."""
 
     def capabilities(self) -> Capabilities:
         return Capabilities(put="documented", finish="documented", copy="documented", uploads_stay=True)
+
+
+_MEMORIES: dict[str, type[MemoryDriver]] = {"keeping": KeepingDriver, "silent": SilentDriver, "nvme": NVMEDriver}
 
 
 class World:
@@ -99,7 +123,7 @@ class World:
         self.root = folder / "root"
         self.journal = folder / "journal"
         self.source = folder / "source.bin"
-        self._memory = {"keeping": KeepingDriver, "silent": SilentDriver}.get(kind, MemoryDriver)(limits=LIMITS)
+        self._memory = _MEMORIES.get(kind, MemoryDriver)(limits=LIMITS)
         self.driver = CountingDriver(self._open())
         self.store = self.open_store()
 

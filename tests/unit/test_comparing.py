@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -259,6 +260,35 @@ def test_what_comes_from_s3_through_here_is_compared_before_it_is_published(s3: 
     assert target.head("copy") is None
     assert target.copy((source, "k"), "copy").outcome == "created"
     assert target.read("copy") == data
+
+
+def test_a_part_on_s3_that_is_no_longer_the_files_is_sent_again(s3: Served, tmp_path: Path) -> None:
+    """Though nothing about the file tells that somebody wrote to it."""
+    path = tmp_path / "source.bin"
+    path.write_bytes(LARGE)
+    before = path.stat()
+
+    def stop(done_bytes: int, _: int | None) -> None:
+        if done_bytes > 2 * PART_BYTES:
+            raise RuntimeError("enough")
+
+    store = Store(
+        s3.on_aws(),
+        part_bytes=PART_BYTES,
+        multipart_from_bytes=FROM_BYTES,
+        in_flight=1,
+        clock=FakeClock(),
+        journal=tmp_path / "journal",
+    )
+    with pytest.raises(RuntimeError, match="enough"):
+        store.create("k", path, resume=True, progress=stop)
+    sent = s3.asked("put_part")
+    data = b"!" + LARGE[1:]
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert store.create("k", path, resume=True).outcome == "created"
+    assert store.read("k") == data
+    assert s3.asked("put_part") - sent == 4 - 2 + 1, "the two that were there, but for the first, are not sent again"
 
 
 def spoilt(body: object) -> bytes:
