@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.harness.figures import Spread, spread
-from benchmarks.harness.roads import MB, MIB, Road
+from benchmarks.harness.roads import MB, MIB, ROADS, Road
 from benchmarks.reporting.rows import MISS, Results, Row, World, grouped
 from storage_guard.engine.concurrency import START
 
@@ -69,7 +69,7 @@ class Advice:
 
 
 def advices(results: Results, study: str = "parallel_parts") -> list[Advice]:
-    """For each link and size of which the default and other settings were measured."""
+    """For each link and size of which the default and other settings were measured, the links with names first."""
     found: list[Advice] = []
     rows = [row for row in results.of(study) if row.ours and row.do in ("file", "copy")]
     for (world, size_mib), cells in grouped(rows, lambda row: (row.world, row.size_mib)).items():
@@ -81,7 +81,14 @@ def advices(results: Results, study: str = "parallel_parts") -> list[Advice]:
         near = [row for row in others if row.wall_s.median <= best.wall_s.median * CLOSE]
         modest = min(near, key=lambda row: (row.in_flight or 0, -(row.part_mib or 0)))
         found.append(Advice(world, size_mib, defaults[0], best, modest, len(others)))
-    return found
+    names = list(ROADS)
+
+    def place(each: Advice) -> tuple[int, str, str, str, float]:
+        world = each.world
+        order = names.index(world.link) if world.link in ROADS else len(names)
+        return order, world.link, world.service, world.scheme, each.size_mib
+
+    return sorted(found, key=place)
 
 
 @dataclass(frozen=True)

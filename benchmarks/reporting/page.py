@@ -18,6 +18,7 @@ h1 { font-size: 1.7em; line-height: 1.2; } h2 { margin-top: 2.2em; border-bottom
 h3 { margin-top: 1.6em; } figure { margin: 1em 0; break-inside: avoid; overflow-x: auto; }
 figcaption { color: #333; max-width: 46em; } svg { max-width: 100%; height: auto; }
 .answer { border: 2px solid #111; padding: .6em 1em; margin: 1em 0; background: #f6f6f6; break-inside: avoid; }
+.answer p { margin: .3em 0; }
 table { border-collapse: collapse; font-size: .85em; margin: 1em 0; } tr { break-inside: avoid; }
 th, td { text-align: left; vertical-align: top; padding: .3em .6em; border-bottom: 1px solid #ccc; }
 th { border-bottom: 2px solid #111; } .wide { overflow-x: auto; } code { font-size: .9em; overflow-wrap: anywhere; }
@@ -89,13 +90,20 @@ def _answers(results: Results) -> Iterator[str]:
     if not found:
         return
     yield "<h2>The answer</h2>"
+    yield _p(
+        "Look for the link whose latency is nearest to yours (ping tells it, or the time that a small request takes). "
+        "To tell the library nothing is to give neither part_bytes nor in_flight to open_store; to tell it is to give "
+        "both."
+    )
     for name, each in grouped_by_link(found).items():
         road = results.roads.get(name)
         told = max(each, key=lambda one: one.weight)
-        words = [f"<strong>{escape(tables.link(results, name))}.</strong>", escape(told.sentence)]
+        yield f"<div class='answer'><p><strong>{escape(tables.link(results, name))}</strong></p>"
+        first, dot, rest = told.sentence.partition(". ")
+        yield f"<p><strong>{escape(first + dot)}</strong>{escape(rest)}</p>"
         if road is not None and told.default.part_mib is not None:
-            words += [escape(sentence) for sentence in advice.why(road, told.size_mib, told.default.part_mib)]
-        yield f"<div class='answer'>{' '.join(words)}</div>"
+            yield _p(" ".join(["Why:", *advice.why(road, told.size_mib, told.default.part_mib)]))
+        yield "</div>"
     yield _table(tables.answers(results))
 
 
