@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 _VERSION = 1
+Algorithm = Literal["crc64xz", "crc64nvme"]
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """`digest` is (size in bytes, CRC-64/XZ) where known."""
+    """`digest` is (size in bytes, checksum) where known, in `algorithm`."""
 
     store_url: str
     key: str
@@ -18,6 +19,7 @@ class Ticket:
     upload_id: str | None = None
     named: bool = False
     digest: tuple[int, int] | None = None
+    algorithm: Algorithm = "crc64xz"
 
     def __str__(self) -> str:
         import base64  # noqa: PLC0415 - only what went wrong needs a ticket
@@ -41,6 +43,8 @@ def parse(text: str) -> Ticket:
         ticket = Ticket(**fields, digest=None if digest is None else (int(digest[0]), int(digest[1])))
         if not all(isinstance(each, str) for each in (ticket.store_url, ticket.key, ticket.write_id)):
             raise ValueError("a name is not a string")
+        if ticket.algorithm not in get_args(Algorithm):
+            raise ValueError("an unknown algorithm")
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as exc:
         raise ValueError(f"this is not a ticket of version {_VERSION}: {text[:40]!r}") from exc
     return ticket

@@ -163,12 +163,12 @@ class Creation(Resolver):
     def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
         return self._payload.digest(algorithm)
 
-    def quick_digest(self) -> tuple[int, int] | None:
+    def quick_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
         size_bytes = self._payload.size_bytes
         # A stream has been read to its end before its commit, so its digest is at hand.
         if size_bytes is None or size_bytes <= _TICKET_READS_BYTES:
-            return self._payload.digest()
-        return self.sent_digest()
+            return self._payload.digest(algorithm)
+        return self.sent_digest(algorithm)
 
     def sent_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
         if self.write is None or not self.write.sent:

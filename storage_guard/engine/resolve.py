@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from storage_guard import answers, outcome, signals
-from storage_guard.checksum import Crc64, RunningCrc64, countable, crc_of
+from storage_guard.checksum import ALGORITHMS, Crc64, RunningCrc64, countable, crc_of
 from storage_guard.clock import Clock
 from storage_guard.driver import Driver
 from storage_guard.errors import GuaranteeBroken, ObjectDamaged, ObjectExists, OutcomeUnknown, StorageGuardError
@@ -129,11 +130,11 @@ class Resolver(ABC):
         """The same of the bytes that were sent, None where nobody has counted them."""
 
     @abstractmethod
-    def quick_digest(self) -> tuple[int, int] | None:
-        """The same in CRC-64/XZ, where it takes no long reading, None otherwise."""
+    def quick_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        """The same of the caller's bytes, where it takes no long reading, None otherwise."""
 
     def at_hand(self) -> Crc64:
-        """The algorithm in which the caller's bytes are told soonest."""
+        """The algorithm in which the caller's bytes are told soonest, if at all."""
         return "crc64xz"
 
     def ask(self, question: Callable[[], Answer], sense: Collection[Answer], otherwise: Answer) -> Answer:
@@ -201,8 +202,8 @@ class Resolver(ABC):
         algorithm = (None if self.seen is None else countable(self.seen.checksum)) or self.at_hand()
         try:
             ours = self.digest(algorithm)
-            if ours is None and algorithm != "crc64xz":
-                algorithm = "crc64xz"  # what is there is read, then
+            if ours is None and algorithm != self.at_hand():
+                algorithm = self.at_hand()  # what is there is read, then
                 ours = self.digest(algorithm)
         except StorageGuardError as exc:
             self.trouble = exc
@@ -280,12 +281,15 @@ class Resolver(ABC):
         return as_error(signals.Busy("nothing of it is there and nothing will appear"), sentence, key=self.target.key)
 
     def ticket(self) -> Ticket:
-        try:
-            digest = self.quick_digest()
-        except Exception:  # noqa: BLE001 - a source that cannot be read now must not hide why a ticket is wanted
-            digest = None
+        digest: tuple[int, int] | None = None
+        algorithm = self.at_hand()
+        with contextlib.suppress(Exception):  # a source that cannot be read now must not hide why a ticket is wanted
+            for algorithm in dict.fromkeys((self.at_hand(), *ALGORITHMS)):
+                digest = self.quick_digest(algorithm)
+                if digest is not None:
+                    break
         target = self.target
-        return Ticket(target.store_url, target.key, target.write_id, self.upload_id, target.named, digest)
+        return Ticket(target.store_url, target.key, target.write_id, self.upload_id, target.named, digest, algorithm)
 
     def _unknown(self, what: str, write: Write) -> OutcomeUnknown:
         signal = self.trouble if isinstance(self.trouble, signals.Signal) else None
@@ -373,10 +377,13 @@ class Settling(Resolver):
         return self.conclude(self.run(outcome.resume(multipart=ticket.upload_id is not None, named=ticket.named)))
 
     def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
-        return self._ticket.digest if algorithm == "crc64xz" else None
+        return self._ticket.digest if algorithm == self._ticket.algorithm else None
+
+    def at_hand(self) -> Crc64:
+        return self._ticket.algorithm
 
     def sent_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:  # noqa: ARG002
         return None  # that of the ticket may be of what the caller's data had become by then
 
-    def quick_digest(self) -> tuple[int, int] | None:
-        return self._ticket.digest
+    def quick_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        return self.digest(algorithm)

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from storage_guard import ChecksumMismatch, ObjectExists, Store, checksum
+from faults.resume_worlds import NVMEDriver
+from storage_guard import ChecksumMismatch, ObjectExists, OutcomeUnknown, Store, checksum
 from storage_guard.checksum import ALGORITHMS, as_checksum, crc64nvme, crc64xz
 from storage_guard.driver import Checksum, Driver, Location, ObjectInfo, WriteMeta
+from storage_guard.engine import creation
 from storage_guard.memory import MemoryDriver
-from storage_guard.testing import BytesBody, FakeClock, FaultyDriver
+from storage_guard.testing import LOST_AFTER, REFUSED, BytesBody, FakeClock, FaultyDriver, faulty
 from storage_guard.testing.server import Cue, altered
 from unit.copies.copy_ends import FROM_BYTES, LIMITS, PART_BYTES, Meddling, data_of, store_of
 from unit.oss_served import changed
@@ -175,6 +177,36 @@ def test_only_what_may_be_compared_is_counted_twice() -> None:
         assert counted == []
         store_of(driver).create("named", in_pieces(LARGE), write_id="job")
         assert counted
+
+
+class OfS3(NVMEDriver):
+    """Says CRC-64/NVME of parts and of objects."""
+
+    def head(self, key: str, /) -> ObjectInfo | None:
+        info = super().head(key)
+        return info and replace(info, checksum=said("crc64nvme", super().read(key, 0, info.size_bytes, None)))
+
+
+@pytest.mark.parametrize("make", [lambda: MemoryDriver(limits=LIMITS), lambda: OfS3(limits=LIMITS)], ids=["xz", "nvme"])
+def test_a_ticket_of_much_data_settles_by_what_the_store_said_of_its_parts(
+    make: Callable[[], Driver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creation, "_TICKET_READS_BYTES", 0)
+    for data, settled in ((LARGE, "created"), (other(LARGE), "exists")):
+        below = make()
+        driver = faulty(below, {"finish_new": [LOST_AFTER], "head": [REFUSED] * 100})
+        with pytest.raises(OutcomeUnknown) as unknown:
+            store_of(driver).create("k", LARGE, write_id="job")
+        assert unknown.value.ticket is not None
+        below.remove("k", None)
+        below.put_new("k", BytesBody(data), WriteMeta("job"))
+        later = FaultyDriver(below)
+        if settled == "created":
+            assert store_of(later).settle(unknown.value.ticket).outcome == "created"
+        else:
+            with pytest.raises(ObjectExists):
+                store_of(later).settle(unknown.value.ticket)
+        assert later.calls["read"] == 0
 
 
 # Copies
