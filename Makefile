@@ -4,7 +4,7 @@
 #   make soak               the same laws, the large numbers    make mutants  which changes would no test notice?
 #   make bench              which part size? minutes            make clean    forget the environment
 #   make bench-full         the same, all links: four hours
-#   make bench-results      what is committed in benchmarks/results: 36 minutes, with nothing else going on
+#   make bench-results      what is committed in benchmarks/results: 37 minutes, with nothing else going on
 # `make bench` writes to BENCH, and goes on with what it finds there. PYTHON names the interpreter the environment is made with (3.11 to 3.13); VENV where it is put.
 
 PYTHON ?= python3
@@ -71,6 +71,7 @@ MAPS = $(foreach link,lan region cross-region home,$(NEW)/parallel_parts-$(link)
 bench-results: $(VENV)/.bench
 	$(MEASURE).defaults --links lan,region --sizes-mib 64,256,1024 --out $(NEW)/defaults-near.jsonl  # 2.5 min
 	$(MEASURE).defaults --services oss --links cross-region,home --rounds 3 --enough-s 10 --out $(NEW)/defaults-far.jsonl  # 2.5 min
+	$(MEASURE).defaults --services s3 --schemes http --links cross-region,home --rounds 3 --enough-s 10 --out $(NEW)/defaults-far-s3.jsonl  # 1 min
 	$(MEASURE).parallel_parts --links region --rounds 2 --out $(NEW)/parallel_parts-region.jsonl  # 2 min
 	$(MEASURE).parallel_parts --links region --sizes-mib 256 --parts-mib 4,8,16 --in-flight 8,16,32 --rounds 2 --out $(NEW)/parallel_parts-region-256.jsonl  # 0.5 min
 	$(MEASURE).parallel_parts --links lan --sizes-mib 64,256 --parts-mib 2,4,8,16 --in-flight 4,8,16,32 --out $(NEW)/parallel_parts-lan.jsonl  # 0.5 min

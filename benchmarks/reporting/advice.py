@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.harness.figures import Spread, spread
-from benchmarks.harness.roads import MB, MIB, ROADS, Road
+from benchmarks.harness.roads import MB, MIB, Road
 from benchmarks.reporting.rows import MISS, Results, Row, World, grouped
 from storage_guard.engine.concurrency import START
 
@@ -81,14 +81,7 @@ def advices(results: Results, study: str = "parallel_parts") -> list[Advice]:
         near = [row for row in others if row.wall_s.median <= best.wall_s.median * CLOSE]
         modest = min(near, key=lambda row: (row.in_flight or 0, -(row.part_mib or 0)))
         found.append(Advice(world, size_mib, defaults[0], best, modest, len(others)))
-    names = list(ROADS)
-
-    def place(each: Advice) -> tuple[int, str, str, str, float]:
-        world = each.world
-        order = names.index(world.link) if world.link in ROADS else len(names)
-        return order, world.link, world.service, world.scheme, each.size_mib
-
-    return sorted(found, key=place)
+    return sorted(found, key=lambda each: (each.world.place, each.size_mib))
 
 
 @dataclass(frozen=True)
@@ -161,11 +154,11 @@ def off(results: Results) -> list[Row]:
 
 def defaults(results: Results) -> list[Row]:
     """Everything of 16 MiB and more that was sent as a file and nothing said; of several studies the one with the most
-    rounds, and last the comparison with others, where no connection is at rest before."""
-    rows = [row for row in results.rows if row.default and row.do == "file" and row.size_mib >= 16]
+    rounds. Not of the comparison with others: no connection is at rest there before."""
+    found = [row for row in results.rows if row.default and row.do == "file" and row.size_mib >= 16]
+    rows = [row for row in found if row.study != "peers"]
     return [
-        max(same, key=lambda row: (row.study != "peers", row.rounds))
-        for same in grouped(rows, lambda row: (row.world, row.size_mib)).values()
+        max(same, key=lambda row: row.rounds) for same in grouped(rows, lambda row: (row.world, row.size_mib)).values()
     ]
 
 
@@ -173,7 +166,7 @@ def stream_pairs(results: Results) -> list[tuple[Row, Row]]:
     """A stream, and the file of its size on the same link."""
     files = {(row.world, row.size_mib): row for row in results.of("streams") if row.do == "file"}
     streams = [row for row in results.of("streams") if row.do == "stream" and (row.world, row.size_mib) in files]
-    streams.sort(key=lambda row: (row.world.words, row.size_mib, row.memory_mib or 0))
+    streams.sort(key=lambda row: (row.world.place, row.size_mib, row.memory_mib or 0))
     return [(row, files[row.world, row.size_mib]) for row in streams]
 
 

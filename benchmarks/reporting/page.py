@@ -162,7 +162,8 @@ def _map(world: World, size_mib: float, cells: Sequence[Row]) -> tuple[str, str]
         across="parts at a time",
         down="part size",
     )
-    words = f"An object of {size_mib:g} MiB, {world.service.upper()} over {world.scheme}. "
+    what = "A copy" if best.do == "copy" else "An object"
+    words = f"{what} of {size_mib:g} MiB, {world.words}. "
     words += f"The fastest: {best.setting}, {tables.seconds(best)}."
     default = next((row for row in cells if row.default), None)
     if default is not None and default.ratio is not None:
@@ -193,9 +194,18 @@ def _sizes(results: Results) -> Iterator[str]:
         if spots is not None:
             yield _figure(
                 spots,
-                "The same as times the floor. The first row is what the library does when nothing is said: one request "
-                "below 16 MiB, then parts of 4 to 8 MiB.",
+                f"The same as times the floor. The first row is what the library does when nothing is said: "
+                f"{_said_nothing(cells)}.",
             )
+
+
+def _said_nothing(cells: Sequence[Row]) -> str:
+    whole = max((row.size_mib for row in cells if row.default and row.part_mib is None), default=None)
+    cut = sorted({row.part_mib for row in cells if row.default and row.part_mib is not None})
+    said = [] if whole is None else [f"one request up to {whole:g} MiB"]
+    if cut:
+        said.append(f"parts of {cut[0]:g} MiB" if len(cut) == 1 else f"parts of {cut[0]:g} to {cut[-1]:g} MiB")
+    return ", then ".join(said)
 
 
 def _many(results: Results) -> Iterator[str]:
@@ -210,14 +220,14 @@ def _many(results: Results) -> Iterator[str]:
         "answers; from then on neither the rate nor the cost of an object should depend on how many there are."
     )
     for title, unit, figure in (
-        ("objects a second, by their number", "objects a second", "creates_per_s"),
-        ("client CPU of an object, by their number", "client CPU of an object (us)", "cpu_us"),
+        ("How many objects a second", "objects a second", "creates_per_s"),
+        ("What each costs the processor of the client, in microseconds", "client CPU of an object (us)", "cpu_us"),
     ):
         drawn = [
             svg.Line(world.words, sorted((row.objects, getattr(row, figure).median) for row in cells))
             for world, cells in worlds.items()
         ]
-        yield _figure(svg.lines(title, drawn, "objects in one call", unit, base=10), f"{title.capitalize()}.")
+        yield _figure(svg.lines(title, drawn, "objects in one call", unit, base=10), f"{title}, by how many there are.")
     for words, table in tables.many(results):
         yield f"<h3>{escape(words)}</h3>"
         yield _table(table)
@@ -241,6 +251,10 @@ def _copies(results: Results) -> Iterator[str]:
             f"{each.world.words}, {each.size_mib:g} MiB: nothing said, it is copied in {cut}, which took "
             f"{each.to_best:.2f} times as long as the best that was tried: {each.best.setting}."
         )
+    of_each = grouped(results.of("copies"), lambda row: (row.world, row.size_mib, row.copy_mb_s))
+    for (world, size_mib, _), cells in of_each.items():
+        if len(cells) > 6 and all(row.ratio is not None for row in cells):
+            yield _figure(*_map(world, size_mib, cells))
     for words, table in found:
         yield f"<h3>{escape(words)}</h3>"
         yield _table(table)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from benchmarks.harness.figures import Spread, spread
-from benchmarks.harness.roads import MIB, Road, Timed, fitted
+from benchmarks.harness.roads import MIB, ROADS, Road, Timed, fitted
 
 OURS = "storage-guard"
 A_BUCKET = "a bucket"
@@ -26,6 +26,12 @@ class World:
     @property
     def words(self) -> str:
         return f"{self.link} ({self.service.upper()}, {self.scheme})"
+
+    @property
+    def place(self) -> tuple[int, str, str, str]:
+        """To sort by: the links that have a name come first, in the order of their names."""
+        order = list(ROADS).index(self.link) if self.link in ROADS else len(ROADS)
+        return order, self.link, self.service, self.scheme
 
 
 @dataclass(frozen=True)
@@ -159,8 +165,9 @@ def parsed(texts: Iterable[str]) -> Results:
         ]
         if len(timed) >= 4:
             roads[link] = fitted(link, timed)
-    rows = tuple(_row(str(key[0]), lines, roads) for key, lines in runs.items())
-    return Results(rows, tuple(environments), facts, roads, frozenset(guessed & roads.keys()), tuple(left))
+    rows = [_row(str(key[0]), lines, roads) for key, lines in runs.items()]
+    rows.sort(key=lambda row: row.world.place)
+    return Results(tuple(rows), tuple(environments), facts, roads, frozenset(guessed & roads.keys()), tuple(left))
 
 
 def _objects(text: str) -> Iterable[dict[str, Any]]:

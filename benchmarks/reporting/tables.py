@@ -66,7 +66,9 @@ def again(results: Results) -> Table:
             f"{each.ratio.median:.2f} ({each.ratio.low:.2f} to {each.ratio.high:.2f})",
             f"{len(each.default.walls_s.keys() & each.best.walls_s.keys())}",
         )
-        for each in sorted(advice.again(results), key=lambda each: (each.default.do, each.default.world.words))
+        for each in sorted(
+            advice.again(results), key=lambda each: (each.default.do != "file", each.default.world.place)
+        )
     ]
     head = ("link", "object", "best setting of the map", "took", "nothing said", "nothing said to it", "pairs")
     return Table(head, tuple(rows))
@@ -135,7 +137,7 @@ def defaults(results: Results) -> Table:
             "" if row.ratio is None else f"{row.ratio:.2f}",
             "" if row.gap is None else f"{row.gap:+.0%}",
         )
-        for row in sorted(advice.defaults(results), key=lambda row: (row.world.words, row.size_mib, row.study))
+        for row in sorted(advice.defaults(results), key=lambda row: (row.world.place, row.size_mib, row.study))
     ]
     head = ("link", "object", "parts", "took (median, quartiles)", "floor", "times the floor", "to the prediction")
     return Table(head, tuple(rows))
