@@ -47,7 +47,7 @@ FOUR_LINKS = --links lan,region,cross-region,home
 
 bench: $(VENV)/.bench
 	$(STUDY).parallel_parts --rounds 2 --out $(BENCH)/parallel_parts.jsonl
-	$(STUDY).defaults --services oss --schemes http --sizes-mib 64 --rounds 2 --out $(BENCH)/defaults.jsonl
+	$(STUDY).parallel_parts --parts-mib 4,8 --in-flight 8,16 --rounds 2 --links lan,cross-region,home --out $(BENCH)/parallel_parts-others.jsonl
 	$(STUDY).part_sizing --sizes-mib 1,4,16,64,256 --parts-mib 1,4,8,16 --rounds 2 --out $(BENCH)/part_sizing.jsonl
 	$(STUDY).streams --sizes-mib 64 --memory-mib 32,64,128 --links region,cross-region --out $(BENCH)/streams.jsonl
 	$(STUDY).peers --rounds 2 --out $(BENCH)/peers.jsonl

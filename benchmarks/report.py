@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--quoting", type=Path, action="append", default=[], metavar="DOC.md")
     asked = parser.parse_args()
     try:
-        results = parsed(path.read_text(encoding="utf-8") for path in asked.results)
+        results = parsed(path.read_text(encoding="utf-8") for path in sorted(asked.results))
         told = summary(results)
         quoting = {path: quoted(path.read_text(encoding="utf-8"), told) for path in asked.quoting}
     except (OSError, ValueError) as exc:

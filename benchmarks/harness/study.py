@@ -31,6 +31,7 @@ from benchmarks.harness.roads import MB, ROADS, Road, road_of
 from storage_guard.engine.concurrency import MOST
 
 _RANDOM_BYTES = 16 * MIB
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 _PRICE = 0.005  # US dollars for a thousand: S3 Standard's PUT, and parts, in us-east-1; OSS asks less
 _SOURCE = "source-"  # what is copied; its length follows
 _PERSONAL = ("store", "endpoint", "yes", "rounds")
@@ -52,7 +53,7 @@ def study_options(
     parser.add_argument("--enough-s", type=float, help="a cell that has taken so long in all its rounds has no more")
     parser.add_argument("--seed", type=int, default=1, help="of the order")
     parser.add_argument("--out", type=Path, help="where the JSON lines go; a file that is there is gone on with")
-    parser.add_argument("--folder", type=Path, help="where files to send are made")
+    parser.add_argument("--folder", type=Path, help="where files to send are made, if not in memory")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where the peers' environments are kept")
 
 
@@ -154,7 +155,7 @@ class Study:
     def _all(self, grid: Mapping[World, Sequence[Cell]], out: IO[str], run: str, had: Mapping[str, float]) -> None:
         rounds = self._asked.rounds
         progress = _Progress(sum(len(cells) for cells in grid.values()) * rounds)
-        with tempfile.TemporaryDirectory(prefix="storage-guard-benchmark-", dir=self._asked.folder) as made:
+        with tempfile.TemporaryDirectory(prefix="storage-guard-benchmark-", dir=_folder(self._asked.folder)) as made:
             files = _Files(Path(made))
             for cell_left in [] if had else self._left:
                 write(out, "left out", **cell_left)
@@ -312,6 +313,12 @@ class _World:
 def _succeeded(answer: Mapping[str, Any], objects: int = 1, words: str = "to begin with") -> None:
     if answer["failed"] or answer["created"] != objects:
         raise RuntimeError(f"{words}: {answer['failures']}")
+
+
+def _folder(asked: Path | None) -> Path | None:
+    """Where nothing else is said in memory, if that is a folder here: of a file of ten gibibytes, nearly all a hole,
+    nothing has to be read there, and none of it be kept. None: where temporary files are."""
+    return _IN_MEMORY if asked is None and os.access(_IN_MEMORY, os.W_OK) else asked
 
 
 class _Files:
