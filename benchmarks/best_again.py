@@ -38,10 +38,9 @@ def main() -> int:
     if len(copied) > 1:
         print("benchmarks.best_again: these copies were made at several paces", file=sys.stderr)
         return 2
-    asked.copy_mb_s = copied.pop() if copied else None
     # Where the results lie says something of this machine.
     asked.of = ",".join(Path(name).name if Path(name).is_absolute() else name for name in asked.of.split(","))
-    study = Study("best_again", asked)
+    study = Study("best_again", asked, copy_mb_s=copied.pop() if copied else None)
     return study.run_in(lambda worlds: _pairs(worlds, found, asked.sizes_mib))
 
 

@@ -38,7 +38,7 @@ def main() -> int:
                 for part in asked.parts_mib
                 for lanes in asked.in_flight
             ]
-    return Study("copies", asked).run(cells)
+    return Study("copies", asked, copy_mb_s=asked.copy_mb_s).run(cells)
 
 
 if __name__ == "__main__":

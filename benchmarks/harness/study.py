@@ -70,14 +70,22 @@ def mibs(text: str) -> list[float]:
 
 
 class Study:
-    """`name` is the module below `benchmarks`. `run` returns an exit code."""
+    """`name` is the module below `benchmarks`. `copy_mb_s`: that the loopback server copies in a request. `run` returns
+    an exit code."""
 
-    def __init__(self, name: str, asked: argparse.Namespace, services: Sequence[Literal["oss", "s3"]] = ("oss",)):
+    def __init__(
+        self,
+        name: str,
+        asked: argparse.Namespace,
+        services: Sequence[Literal["oss", "s3"]] = ("oss",),
+        *,
+        copy_mb_s: float | None = None,
+    ) -> None:
         self._name = name
         self._asked = asked
         self._url: Url | None = None
         self._services = services
-        self._copy_mb_s: float | None = getattr(asked, "copy_mb_s", None)
+        self._copy_mb_s = copy_mb_s
         self._left: list[dict[str, Any]] = []  # cells that take too long
 
     def run(self, cells: Sequence[Cell], cells_of: Mapping[str, Sequence[Cell]] | None = None) -> int:

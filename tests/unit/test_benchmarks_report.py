@@ -151,6 +151,19 @@ def test_the_best_is_compared_with_the_default_of_the_same_round() -> None:
         assert "1.00 (0.90 to 1.20)" in told
 
 
+def test_a_best_that_was_lucky_is_not_recommended() -> None:
+    cell = {"part": "set", "part_mib": 4.0, "in_flight": 16}
+    first = text("parallel_parts", run(0.35), run(0.28, **cell))
+    (lucky,) = advice.advices(parsed([first, text("best_again", run(0.30), run(0.29, **cell))]))
+    assert lucky.to_best == pytest.approx(1.25)
+    assert lucky.sufficient
+    assert lucky.sentence.startswith("Tell it nothing.")
+    assert "1.25 times as fast by chance" in lucky.sentence
+    (better,) = advice.advices(parsed([first, text("best_again", run(0.36), run(0.29, **cell))]))
+    assert better.sentence.startswith("Tell it: parts of 4 MiB")
+    assert better.sentence.endswith("run again in pairs, was 1.24 times as fast.")
+
+
 def test_copies_are_judged_by_the_pace_of_the_service_and_not_by_the_link() -> None:
     copied = {"do": "copy", "size_mib": 2048.0, "copy_mb_s": 90}
     default = run(1.7, **copied, part_mib=128.0)

@@ -139,6 +139,7 @@ def test_the_best_is_run_again_in_pairs_with_the_default(tmp_path: Path) -> None
     assert found.returncode == 0, found.stderr
     (start, *_), runs = lines_of(out.read_text()), runs_of(out.read_text())
     assert start["command"].startswith("python -m benchmarks.best_again --of first.jsonl --sizes-mib 2 ")
+    assert "copy-mb-s" not in start["command"]
     assert [run["size_mib"] for run in runs] == [2.0] * 6
     assert sorted(run["round"] for run in runs if run["part"] == "default") == [0, 1, 2]
     fast = min((run for run in runs_of(first.read_text()) if run["part"] == "set" and run["size_mib"] == 2), key=WALL)
