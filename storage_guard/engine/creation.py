@@ -13,14 +13,13 @@ from storage_guard.engine.payload import DataFailed, Payload, Piece, Pieces, Str
 from storage_guard.engine.resolve import Glance, Resolver, Target
 from storage_guard.engine.sending import Bounds, Progress, Sending, Tally
 from storage_guard.errors import NotWritten, SourceChanged, StorageGuardError, attach_ticket
-from storage_guard.model import MiB, ObjectInfo, Part, Receipt, WriteMeta
+from storage_guard.model import ObjectInfo, Part, Receipt, WriteMeta
 from storage_guard.outcome import Answer, Doing, Verdict, Write
 from storage_guard.retry import Patience
 from storage_guard.uploads.diary import Diary
 
 _ABORT_TRIES = 3
 # A ticket may be wanted while Ctrl-C is on its way out: no long reading then.
-_TICKET_READS_BYTES = 64 * MiB
 
 _BEGIN_ANSWERS = (Answer.DONE, Answer.EXISTS, Answer.EXISTS_SOLE, Answer.LOST, Answer.BUSY, Answer.CONFLICT)
 
@@ -164,13 +163,14 @@ class Creation(Resolver):
         return self._payload.digest(algorithm)
 
     def quick_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
-        size_bytes = self._payload.size_bytes
-        # A stream has been read to its end before its commit, so its digest is at hand.
-        if size_bytes is None or size_bytes <= _TICKET_READS_BYTES:
-            return self._payload.digest(algorithm)
-        return self.sent_digest(algorithm)
+        return self._payload.quick_digest(algorithm) or self.sent_digest(algorithm)
 
     def sent_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        if not self._multipart:
+            try:  # where an answer was lost: else the driver has compared it
+                return None if self.direct else self._payload.quick_digest(algorithm)
+            except StorageGuardError:
+                return None  # the source has changed since
         if self.write is None or not self.write.sent:
             return None  # some parts are missing yet
         parts = self._parts()

@@ -14,10 +14,12 @@ from storage_guard.checksum import Crc64
 from storage_guard.driver import Driver
 from storage_guard.engine.source import Source
 from storage_guard.errors import NotWritten
-from storage_guard.model import ObjectInfo, ObjectRef, Part, PartSlot, WriteMeta
+from storage_guard.model import MiB, ObjectInfo, ObjectRef, Part, PartSlot, WriteMeta
 from storage_guard.plan import StreamPlan, slots
 
 _T = TypeVar("_T")
+
+_QUICK_BYTES = 64 * MiB
 
 Watch = Callable[[int], None]
 """Called with how many bytes of a request are done; what it raises ends the request."""
@@ -85,6 +87,11 @@ class Payload(ABC):
     @abstractmethod
     def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
         """Size and checksum of all the bytes, None where they cannot be had. Uses up what is left of a stream."""
+
+    def quick_digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
+        """The same, None where it would take long: a stream has been read to its end before its commit."""
+        size_bytes = self.size_bytes
+        return None if size_bytes is not None and size_bytes > _QUICK_BYTES else self.digest(algorithm)
 
 
 class KnownPieces(Pieces):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -23,7 +24,7 @@ from storage_guard import (
     ticket_of,
 )
 from storage_guard import answers as meanings
-from storage_guard.driver import Busy, Limits, Lost, ObjectInfo, Part, Signal, Unsynced, WriteMeta
+from storage_guard.driver import Body, Busy, Limits, Lost, ObjectInfo, Part, Signal, Unsynced, WriteMeta
 from storage_guard.memory import MemoryDriver
 from storage_guard.outcome import Answer
 from storage_guard.testing import (
@@ -360,6 +361,38 @@ def test_an_upload_whose_answer_was_lost_is_created_only_if_its_bytes_are_those_
     driver.plan("finish_new", [LOST_AFTER])
     with pytest.raises(ObjectDamaged, match="crc64xz"):
         Store(driver, part_bytes=100, multipart_from_bytes=200, clock=FakeClock()).create("k", OURS)
+
+
+class TurnsPuts(MemoryDriver):
+    """Stores the bytes of a put turned around."""
+
+    def put_new(self, key: str, body: Body, meta: WriteMeta, /) -> ObjectInfo:
+        data = b"".join(body.windows())
+        return super().put_new(key, BytesBody(data[::-1]), meta)
+
+
+@pytest.mark.parametrize("data", [OURS, [OURS[:5], OURS[5:]]], ids=["bytes", "stream"])
+def test_a_put_whose_answer_was_lost_is_created_only_if_its_bytes_are_those_that_were_sent(data: Any) -> None:
+    driver = FaultyDriver(TurnsPuts())
+    driver.plan("put_new", [LOST_AFTER])
+    with pytest.raises(ObjectDamaged, match="crc64xz"):
+        Store(driver, clock=FakeClock()).create("k", data)
+
+
+def test_a_file_that_changed_when_the_answer_to_its_put_was_lost_proves_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(OURS)
+
+    class Changes(MemoryDriver):
+        def head(self, key: str, /) -> ObjectInfo | None:
+            path.write_bytes(OURS[::-1] + b"more")
+            return super().head(key)
+
+    driver = FaultyDriver(Changes())
+    driver.plan("put_new", [LOST_AFTER])
+    receipt = Store(driver, clock=FakeClock()).create("k", path)
+    assert (receipt.outcome, receipt.resolved) == ("created", True)
+    assert driver.read("k", 0, len(OURS), None) == OURS
 
 
 def test_a_store_that_stays_silent_is_given_up_with_a_ticket_and_never_called_not_written() -> None:

@@ -18,7 +18,7 @@ from faults.resume_worlds import NVMEDriver
 from storage_guard import ChecksumMismatch, ObjectExists, OutcomeUnknown, Store, checksum
 from storage_guard.checksum import ALGORITHMS, as_checksum, crc64nvme, crc64xz
 from storage_guard.driver import Checksum, Driver, Location, ObjectInfo, WriteMeta
-from storage_guard.engine import creation
+from storage_guard.engine import payload
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing import LOST_AFTER, REFUSED, BytesBody, FakeClock, FaultyDriver, faulty
 from storage_guard.testing.server import Cue, altered
@@ -191,7 +191,7 @@ class OfS3(NVMEDriver):
 def test_a_ticket_of_much_data_settles_by_what_the_store_said_of_its_parts(
     make: Callable[[], Driver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(creation, "_TICKET_READS_BYTES", 0)
+    monkeypatch.setattr(payload, "_QUICK_BYTES", 0)
     for data, settled in ((LARGE, "created"), (other(LARGE), "exists")):
         below = make()
         driver = faulty(below, {"finish_new": [LOST_AFTER], "head": [REFUSED] * 100})
