@@ -63,6 +63,10 @@ class Engine:
     def runs(self) -> bool:
         return not self._closing  # which it becomes however the thread ends
 
+    @property
+    def has_room(self) -> bool:
+        return not self._closing and len(self._waiting) + len(self._flying) < self._connections
+
     def submit(self, pending: Pending, *, at_once: bool) -> None:
         """Waits for room, unless it is called from `then`. Settles the request if the engine has stopped meanwhile."""
         if len(self._waiting) >= self._most_waiting and threading.current_thread() is not self._thread:

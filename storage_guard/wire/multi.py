@@ -52,6 +52,12 @@ class Loop:
         self._closed = False
         register(self)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether what is submitted now will probably find a connection free."""
+        engine = self._engine
+        return engine is None or engine.has_room
+
     def submit(
         self,
         request: Request,

@@ -201,7 +201,7 @@ def test_threads_keep_their_connections(world: World) -> None:
 
     for _ in range(2):
         assert race([functools.partial(send, number) for number in range(1, 65)]) == [None] * 64
-    assert world.server.connections <= 66
+    assert world.server.connections <= 64 + 8  # those of the loop, and of as many threads as are no crowd
 
 
 @pytest.mark.parametrize("submitted", [False, True])
