@@ -9,11 +9,10 @@ from typing import Any, Literal
 
 from benchmarks.harness.peers import OURS, Peer
 from storage_guard.engine.concurrency import MOST
-from storage_guard.engine.copying import COPY_PART_BYTES
-from storage_guard.plan import DEFAULT_MULTIPART_FROM_BYTES, usual_part_bytes
+from storage_guard.plan import DEFAULT_MULTIPART_FROM_BYTES, copied_part_bytes, usual_part_bytes
 
 MIB = 1 << 20
-COPIED_WHOLE_BYTES = 1 << 30  # what the library copies in one request, where nothing is said
+COPIED_WHOLE_BYTES = 64 << 20  # what the library copies in one request, where nothing is said
 DEFAULT, ONE_PUT = "default", "one put"
 
 
@@ -47,7 +46,7 @@ class Cell:
         if isinstance(self.part, int):
             return self.part
         if self.do == "copy" and self.part != ONE_PUT:
-            return None if self.size_bytes <= COPIED_WHOLE_BYTES else COPY_PART_BYTES
+            return None if self.size_bytes <= COPIED_WHOLE_BYTES else copied_part_bytes(self.size_bytes)
         small = self.size_bytes < DEFAULT_MULTIPART_FROM_BYTES and self.do == "file"
         return None if self.part == ONE_PUT or small else usual_part_bytes(self.size_bytes)
 

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from urllib.parse import unquote
 
 from storage_guard import names, outcome, signals
@@ -33,20 +33,14 @@ from storage_guard.errors import (
     StorageGuardError,
     Unsupported,
 )
-from storage_guard.model import NO_OPTIONS, Capabilities, Checksum, Limits, MiB, ObjectOptions, Part, Receipt
+from storage_guard.model import NO_OPTIONS, Capabilities, Checksum, Limits, ObjectOptions, Part, Receipt
 from storage_guard.outcome import Answer
-from storage_guard.plan import ONE_REQUEST, Plan, TooLarge, plan_known
+from storage_guard.plan import COPIED_AT_ONCE, ONE_REQUEST, Plan, TooLarge, copied_part_bytes, plan_known
 from storage_guard.schemes import open_driver
 
-if TYPE_CHECKING:
-    pass
-
-COPY_PART_BYTES = 128 * MiB
-"""What a service copies in one request of many: nothing of it passes through here, and no time is lost on the way."""
-
-# A fifth of the 5 GiB that S3 and OSS take in one put is 1 GiB: from there on OSS asks for copies in parts. A disk
-# takes any size in one put, and copies whole.
-_WHOLE_SHARE = 5
+# Of the 5 GiB that S3 and OSS take in one put this is 64 MiB: four times what goes up in one, as a copy takes no line.
+# A disk takes any size in one put, and copies whole.
+_WHOLE_SHARE = 80
 
 
 # Where the source is
@@ -327,7 +321,7 @@ class _Copying:
 
     def _plan_parts(self, limits: Limits) -> Plan:
         policy, wanted = self._policy, self._wanted
-        part_bytes = policy.part_bytes or COPY_PART_BYTES
+        part_bytes = policy.part_bytes or copied_part_bytes(self._size_bytes)
         try:
             return plan_known(self._size_bytes, limits, part_bytes=part_bytes, multipart_from_bytes=1)
         except TooLarge as exc:
@@ -342,7 +336,9 @@ class _Copying:
         policy, wanted = self._policy, self._wanted
         target = policy.target(wanted, can, policy.vouch(operation, can, wanted))
         patience = policy.access.patience(self._deadline_s)
+        bounds = replace(policy.bounds, start=COPIED_AT_ONCE)
         if payload is None:
+            bounds = policy.bounds
             payload = RemoteData(self._original, plan.part_bytes, policy.bounds.memory_bytes, patience)
         creation = _Checked(
             target,
@@ -350,7 +346,7 @@ class _Copying:
             payload,
             wanted.meta,
             multipart=plan.multipart,
-            bounds=policy.bounds,
+            bounds=bounds,
             diary=policy.diary(wanted, can) if plan.multipart else None,
             progress=self._told,
         )

@@ -29,15 +29,16 @@ _LOOK_EVERY_S = 10.0  # for how long a rival that has the key already can make u
 @dataclass(frozen=True)
 class Bounds:
     """`in_flight`: how many parts at once, None for as many as pay; 1 uses no threads. `memory_bytes`: what the parts
-    on their way may hold together."""
+    on their way may hold together. `start`: how many parts at once before it is known what pays."""
 
     in_flight: int | None = None
     memory_bytes: int = DEFAULT_MEMORY_BYTES
+    start: int = START
 
     @property
     def at_first(self) -> int:
         """How many parts go out before the first answer."""
-        return min(self.in_flight or MOST, START)
+        return min(self.in_flight or MOST, self.start)
 
 
 class Tally:
@@ -143,7 +144,7 @@ class Sending:
         self._inline = bounds.in_flight == 1
         self._lanes: Lanes[Part | Glance] = Lanes(
             Inline() if self._inline else Threads(),
-            Concurrency(most=bounds.in_flight or MOST),
+            Concurrency(most=bounds.in_flight or MOST, start=bounds.start),
             clock,
             self._arrived.take,
             memory_bytes=bounds.memory_bytes,

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from storage_guard.body import WINDOW_BYTES
 from storage_guard.model import GiB, Limits, MiB, TiB
-from storage_guard.plan import ONE_REQUEST, Plan, TooLarge, plan_known, plan_stream, slots, usual_part_bytes
+from storage_guard.plan import (
+    COPIED_AT_ONCE,
+    ONE_REQUEST,
+    Plan,
+    TooLarge,
+    copied_part_bytes,
+    plan_known,
+    plan_stream,
+    slots,
+    usual_part_bytes,
+)
 
 OSS = Limits(5 * GiB, 100 * 1024, 5 * GiB, 10_000, 48 * TiB)
 FIT = Limits(5 * GiB, 1, 5 * GiB, 1 << 20, 48 * TiB)
@@ -181,3 +191,16 @@ def test_no_part_is_left_over_behind_the_last_round(size_bytes: int) -> None:
     parts = -(-size_bytes // part_bytes)
     rounds = -(-parts // 16)
     assert 16 * rounds * (part_bytes - WINDOW_BYTES) < size_bytes <= 16 * rounds * part_bytes
+
+
+@given(size_bytes=st.integers(1, 10 * TiB))
+def test_the_parts_of_a_copy_are_all_on_their_way_at_once_unless_they_would_be_very_small_or_large(
+    size_bytes: int,
+) -> None:
+    part_bytes = copied_part_bytes(size_bytes)
+    assert 16 * MiB <= part_bytes <= 128 * MiB
+    assert part_bytes % MiB == 0
+    if part_bytes > 16 * MiB:
+        assert (part_bytes - MiB) * COPIED_AT_ONCE < size_bytes
+    if part_bytes < 128 * MiB:
+        assert part_bytes * COPIED_AT_ONCE >= size_bytes

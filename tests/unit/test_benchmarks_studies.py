@@ -18,7 +18,6 @@ from benchmarks.harness.places import Url, remove_all
 from storage_guard import open_store
 from storage_guard.body import BytesBody
 from storage_guard.driver import ObjectOptions, PartSlot, WriteMeta
-from storage_guard.engine.copying import COPY_PART_BYTES
 from storage_guard.memory import MemoryDriver
 from storage_guard.testing.server import Asked, Request, subprocess_running
 from storage_guard.testing.server.buckets import Buckets
@@ -256,7 +255,7 @@ def test_a_cell_knows_what_the_library_would_choose() -> None:
     assert Cell(15 * MIB).part_bytes is None
     assert Cell(64 * MIB).part_bytes == 4 * MIB
     assert Cell(64 * MIB, ONE_PUT).part_bytes is None
-    assert Cell(1024 * MIB, do="copy").part_bytes is None
-    assert Cell(1025 * MIB, do="copy").part_bytes == COPY_PART_BYTES
+    assert Cell(64 * MIB, do="copy").part_bytes is None
+    assert Cell(65 * MIB, do="copy").part_bytes == 16 * MIB
     assert Cell(1025 * MIB, ONE_PUT, do="copy").part_bytes is None
     assert Cell(64 * MIB, 2 * MIB, 3).settings == {"part_bytes": 2 * MIB, "in_flight": 3}
