@@ -22,7 +22,8 @@ from storage_guard.wire.settings import Settings
 
 _ERROR_BYTES = 1024 * 1024
 _LARGE_ANSWER_BYTES = 1024 * 1024
-_SHORT_IDLE_S = 10.0  # which libcurl would stretch by the half and more
+SHORT_IDLE_S = 10.0
+"""Which libcurl, where it counts itself, stretches by the half and more."""
 
 
 class Handle:
@@ -81,7 +82,7 @@ class Handle:
         # A call of ours for each of libcurl's steps costs too much where an exchange is one packet each way. But
         # libcurl's own count is an average, seconds behind once much has moved.
         fetches = request.method == "GET" and request.answer_bytes > _LARGE_ANSWER_BYTES
-        short = self._alone and self._settings.idle_timeout_s < _SHORT_IDLE_S
+        short = self._alone and self._settings.idle_timeout_s < SHORT_IDLE_S
         self._set_watch(watched=watched or data is None or fetches or short)
         self._begun = 0
 

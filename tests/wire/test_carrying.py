@@ -56,9 +56,11 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ways]:
     ways.let_go.set()
 
 
-def in_a_crowd(ways: Ways, request: Request, *, crowd: int = 5, in_main: bool = False) -> None:
+def in_a_crowd(
+    ways: Ways, request: Request, *, crowd: int = 5, in_main: bool = False, idle_timeout_s: float = 60.0
+) -> None:
     """Carries a request, in a thread or in the main one, while `crowd` others are under way."""
-    carrier = Carrier(Settings(), message.Answer, ())
+    carrier = Carrier(Settings(idle_timeout_s=idle_timeout_s), message.Answer, ())
     large = Request("PUT", "http://service/large", {}, BytesBody(bytes(WINDOW_BYTES + 1)))
     others = [threading.Thread(target=carrier.exchange, args=(large, NOW)) for _ in range(crowd)]
     for each in others:
@@ -104,4 +106,9 @@ def test_the_main_thread_which_ctrl_c_reaches_carries_its_own(ways: Ways) -> Non
 def test_a_loop_that_is_full_is_not_waited_for(ways: Ways, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Loop, "has_room", False)
     in_a_crowd(ways, SMALL)
+    assert (ways.shared, ways.alone) == ([], [SMALL])
+
+
+def test_an_idle_time_that_the_loop_would_see_late_is_watched_by_each_thread(ways: Ways) -> None:
+    in_a_crowd(ways, SMALL, idle_timeout_s=1.0)
     assert (ways.shared, ways.alone) == ([], [SMALL])

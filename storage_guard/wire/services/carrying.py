@@ -10,6 +10,7 @@ from typing import Generic
 
 from storage_guard.driver import WINDOW_BYTES, ObjectInfo, Reply
 from storage_guard.wire import messages
+from storage_guard.wire.handle import SHORT_IDLE_S
 from storage_guard.wire.multi import Loop
 from storage_guard.wire.outgoing import whole
 from storage_guard.wire.pending import Pending
@@ -38,6 +39,7 @@ class Carrier(Generic[A]):
         self._secret = secret
         self._transport = Transport(settings)
         self._loop = Loop(settings, connections=_SUBMITTED)
+        self._shares = settings.idle_timeout_s >= SHORT_IDLE_S  # which the loop sees late
         self._under_way = deque[None]()  # one for each exchange: what is added to a number can be lost between threads
 
     def proxy_of(self, url: str) -> str | None:
@@ -56,7 +58,7 @@ class Carrier(Generic[A]):
     def _carry(self, signed: messages.Request) -> messages.Answer:
         # Ctrl-C reaches the main thread, which must be able to end its exchange.
         alone = len(self._under_way) < _CROWD or threading.current_thread() is threading.main_thread()
-        if alone or signed.method == "GET" or not self._loop.has_room:
+        if alone or not self._shares or signed.method == "GET" or not self._loop.has_room:
             return self._transport.exchange(signed)
         body = signed.body
         if body is not None and not isinstance(body, bytes):
