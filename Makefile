@@ -12,8 +12,9 @@ VENV ?= .venv
 FILE ?=
 BENCH ?= bench
 BIN = $(VENV)/bin
-# Three at a time on two processors, as many tests wait; a file stays in one process: what it sets up is set up once.
-SIDE_BY_SIDE = -n 3 --dist loadfile
+# Three at a time on two processors, as many tests wait; neighbours stay in one process until another has no work left:
+# what a file sets up is mostly set up once.
+SIDE_BY_SIDE = -n 3 --dist worksteal
 
 .PHONY: demo test soak check format mutants bench bench-full bench-results clean
 

@@ -77,7 +77,7 @@ TABLE = (
     Planted(
         "equal sizes are equal bytes",
         "storage_guard.engine.resolve",
-        "            return Answer.EQUAL if int(seen.checksum.value, 16) == ours[1] else Answer.UNEQUAL",
+        "            return Answer.EQUAL if theirs == crc else Answer.UNEQUAL",
         "            return Answer.EQUAL",
         STORE,
         "test_the_same_bytes_are_accepted_and_other_bytes_are_not",

@@ -12,6 +12,7 @@ import pytest
 from properties.planting import breaks, memory
 from storage_guard import answers, outcome, signals
 from storage_guard.access import Access
+from storage_guard.checksum import Crc64
 from storage_guard.driver import Exists, WriteMeta
 from storage_guard.engine import creation, ranges, removal, resolve
 from storage_guard.outcome import Answer, Doing, Verdict
@@ -95,8 +96,9 @@ def _new_name_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def _same_is_same_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compares sizes."""
 
-    def equal(self: resolve.Resolver, ours: tuple[int, int]) -> Answer:
-        return Answer.EQUAL if self.seen is not None and self.seen.size_bytes == ours[0] else Answer.UNEQUAL
+    def equal(self: resolve.Resolver, size_bytes: int, crc: int, algorithm: Crc64) -> Answer:
+        del crc, algorithm
+        return Answer.EQUAL if self.seen is not None and self.seen.size_bytes == size_bytes else Answer.UNEQUAL
 
     monkeypatch.setattr(resolve.Resolver, "_equal", equal)
 

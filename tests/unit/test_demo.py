@@ -218,6 +218,14 @@ class Spoiling(MemoryDriver):
         return super().put_new(key, BytesBody(bytes(body.size_bytes)), meta)
 
 
+class SpoilingInSilence(Spoiling):
+    """And says no checksum by which anybody could tell."""
+
+    def head(self, key: str, /) -> ObjectInfo | None:
+        info = super().head(key)
+        return info and replace(info, checksum=None)
+
+
 def sample_in(folder: Path) -> Sample:
     path = folder / "small"
     path.write_bytes(b"some data")
@@ -256,7 +264,11 @@ PLANTED: dict[str, tuple[Play, type[MemoryDriver], str]] = {
     "second, overwritten": (scenarios.second_attempt, Overwriting, "the second create was not refused"),
     "second, refused but replaced": (scenarios.second_attempt, Touching, "the object has changed"),
     "lost, not recognised": (scenarios.lost_but_ours, Forgetful, "unexpected ObjectExists"),
-    "lost, other bytes": (scenarios.lost_but_ours, Spoiling, "what was said to be created is not at the key"),
+    "lost, other bytes": (scenarios.lost_but_ours, Spoiling, "unexpected ObjectDamaged"),
+    "lost, other bytes, in silence": (
+        *(scenarios.lost_but_ours, SpoilingInSilence),
+        "what was said to be created is not at the key",
+    ),
     "lost, the rival replaced": (scenarios.lost_to_a_rival, Overwriting, "a rival had the key before"),
     "lost, the rival not named": (scenarios.lost_to_a_rival, Forgetful, "the rival was not named"),
     "unknown, other bytes": (scenarios.lost_and_cut_off, Spoiling, "what was settled is not at the key"),
