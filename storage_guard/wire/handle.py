@@ -21,7 +21,6 @@ from storage_guard.wire.proxies import Proxy
 from storage_guard.wire.settings import Settings
 
 _ERROR_BYTES = 1024 * 1024
-_LARGE_ANSWER_BYTES = 1024 * 1024
 SHORT_IDLE_S = 10.0
 """Which libcurl, where it counts itself, stretches by the half and more."""
 
@@ -79,11 +78,10 @@ class Handle:
         if most_bytes != self._most_bytes:
             curl.setopt(pycurl.MAXFILESIZE_LARGE, most_bytes)
             self._most_bytes = most_bytes
-        # A call of ours for each of libcurl's steps costs too much where an exchange is one packet each way. But
-        # libcurl's own count is an average, seconds behind once much has moved.
-        fetches = request.method == "GET" and request.answer_bytes > _LARGE_ANSWER_BYTES
+        # A call of ours for each of libcurl's steps makes threads wait for the interpreter's lock: a third of all the
+        # time of a large upload. But libcurl's own count is an average, some seconds behind once much has moved.
         short = self._alone and self._settings.idle_timeout_s < SHORT_IDLE_S
-        self._set_watch(watched=watched or data is None or fetches or short)
+        self._set_watch(watched=watched or short)
         self._begun = 0
 
     def _take(self, body: Body | bytes | None) -> bytes | None:
