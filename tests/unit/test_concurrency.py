@@ -83,6 +83,34 @@ def test_at_the_most_it_tries_no_more_until_another_sixteen_rounds_are_over() ->
     assert told.rounds(*[2000] * 40) == [20] * 40
 
 
+def test_where_it_is_fast_fewer_are_taken_as_long_as_they_are_not_a_tenth_slower() -> None:
+    told = Told()
+    assert told.rounds(2e9, 1.9e9, 2e9) == [8, 4, 4]
+    assert told.rounds(*[9e9] * 15) == [4] * 15
+    assert told.round(9e9) == 7, "and it asks again whether more would pay, as ever"
+    assert Told().rounds(2e9, 1.9e9, 1.7e9, 2e9) == [8, 4, 8, 13]
+
+
+def test_where_fewer_are_slower_it_climbs_and_does_not_ask_again() -> None:
+    assert Told().rounds(1.5e9, 0.8e9, 1.5e9, 2.3e9, 3.4e9) == [8, 16, 25, 38, 58]
+
+
+def test_it_may_become_fast_while_it_climbs() -> None:
+    assert Told().rounds(1e9, 1.3e9, 1.3e9, 1.3e9) == [25, 12, 6, 4]
+
+
+@pytest.mark.parametrize("most", [1, 3, 4])
+def test_few_are_not_made_fewer(most: int) -> None:
+    assert Told(Concurrency(most=most)).rounds(2e9, 2e9) == [most, most]
+
+
+def test_a_store_that_is_busy_while_fewer_are_tried_decides() -> None:
+    told = Told()
+    assert told.round(2e9) == 8
+    assert told.busy() == 4
+    assert told.rounds(2e9, 2e9) == [6, 7]
+
+
 def test_a_round_is_as_many_answers_as_there_are_lanes() -> None:
     concurrency = Concurrency(start=4)
     concurrency.began(0.0)
