@@ -8,6 +8,7 @@ SURVIVORS: dict[str, dict[str, str]] = {
     },
     "concurrency": {
         "Concurrency.__init__: 0.0: 1.0": "a byte a second is no more than nothing",
+        "Concurrency._thins: 0.0: 1.0": "the same",
         "Concurrency.__init__: 0: 1": "rounds are counted anew when a climb ends, and it begins with one",
     },
     "outcome": {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage_guard.engine.concurrency import MOST, START, Concurrency
+from storage_guard.engine.concurrency import FAST, FEW, MOST, START, Concurrency
 
 
 @dataclass
@@ -97,6 +97,16 @@ def test_where_fewer_are_slower_it_climbs_and_does_not_ask_again() -> None:
 
 def test_it_may_become_fast_while_it_climbs() -> None:
     assert Told().rounds(1e9, 1.3e9, 1.3e9, 1.3e9) == [25, 12, 6, 4]
+
+
+def test_fast_is_from_the_bound_on_and_a_tenth_slower_is_not_too_slow() -> None:
+    assert Told().rounds(FAST - 1600, FAST) == [25, 12]
+    assert Told().rounds(FAST, 1.1 * FAST, FAST) == [8, 4, 4]
+    assert Told().rounds(2.2e9, 2e9, 2e9 - 40) == [8, 4, 8]
+
+
+def test_few_climb_as_ever() -> None:
+    assert Told(Concurrency(start=FEW)).rounds(2e9, 3e9) == [7, 4]
 
 
 @pytest.mark.parametrize("most", [1, 3, 4])
