@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
+
+from storage_guard.checksum import ALGORITHMS, Crc64
 
 _VERSION = 1
-Algorithm = Literal["crc64xz", "crc64nvme"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Ticket:
     upload_id: str | None = None
     named: bool = False
     digest: tuple[int, int] | None = None
-    algorithm: Algorithm = "crc64xz"
+    algorithm: Crc64 = "crc64xz"
 
     def __str__(self) -> str:
         import base64  # noqa: PLC0415 - only what went wrong needs a ticket
@@ -43,7 +44,7 @@ def parse(text: str) -> Ticket:
         ticket = Ticket(**fields, digest=None if digest is None else (int(digest[0]), int(digest[1])))
         if not all(isinstance(each, str) for each in (ticket.store_url, ticket.key, ticket.write_id)):
             raise ValueError("a name is not a string")
-        if ticket.algorithm not in get_args(Algorithm):
+        if ticket.algorithm not in ALGORITHMS:
             raise ValueError("an unknown algorithm")
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as exc:
         raise ValueError(f"this is not a ticket of version {_VERSION}: {text[:40]!r}") from exc

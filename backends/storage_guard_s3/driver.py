@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from storage_guard.body import BytesBody
 from storage_guard.checksum import combine
 from storage_guard.driver import (
     Absent,
@@ -46,7 +47,7 @@ from storage_guard_s3.looking import Looker
 from storage_guard_s3.message import Answer, Request
 from storage_guard_s3.opening import Place
 from storage_guard_s3.options import Standing
-from storage_guard_s3.sums import Digest, Held
+from storage_guard_s3.sums import Digest
 from storage_guard_s3.trailing import Trailing, refuses_framing
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class S3Driver:
         """The first ones are waited for, until it is known which checksum the store compares."""
         if self._known.learning:
             if reply.goes_out():
-                reply.give(outcome_of(lambda: self.put_new(key, Held(data), meta)))
+                reply.give(outcome_of(lambda: self.put_new(key, BytesBody(data), meta)))
             return
         check_size(len(data), self._limits.max_put_bytes, "a put")
         self._check_guarded(key)

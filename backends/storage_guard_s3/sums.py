@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from storage_guard.body import WINDOW_BYTES
 from storage_guard.checksum import RunningCrc64, as_checksum, crc64nvme
 from storage_guard.driver import Body, Checksum
 from storage_guard.wire.services.bodies import read_through
@@ -75,22 +74,6 @@ def digest_of(data: bytes, *, md5: bool, sha256: bool) -> Digest:
         hashlib.sha256(data).hexdigest() if sha256 else None,
         data,
     )
-
-
-class Held:
-    """Bytes that are at hand, as a body."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self._data)
-
-    def windows(self) -> Iterator[memoryview]:
-        view = memoryview(self._data)
-        for start in range(0, len(view), WINDOW_BYTES):
-            yield view[start : start + WINDOW_BYTES]
 
 
 def encoded(checksum: Checksum) -> str:

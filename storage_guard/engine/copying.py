@@ -336,9 +336,8 @@ class _Copying:
         policy, wanted = self._policy, self._wanted
         target = policy.target(wanted, can, policy.vouch(operation, can, wanted))
         patience = policy.access.patience(self._deadline_s)
-        bounds = replace(policy.bounds, start=COPIED_AT_ONCE)
+        bounds = policy.bounds if payload is None else replace(policy.bounds, start=COPIED_AT_ONCE)
         if payload is None:
-            bounds = policy.bounds
             payload = RemoteData(self._original, plan.part_bytes, policy.bounds.memory_bytes, patience)
         creation = _Checked(
             target,

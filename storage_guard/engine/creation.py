@@ -19,8 +19,6 @@ from storage_guard.retry import Patience
 from storage_guard.uploads.diary import Diary
 
 _ABORT_TRIES = 3
-# A ticket may be wanted while Ctrl-C is on its way out: no long reading then.
-
 _BEGIN_ANSWERS = (Answer.DONE, Answer.EXISTS, Answer.EXISTS_SOLE, Answer.LOST, Answer.BUSY, Answer.CONFLICT)
 
 
@@ -169,8 +167,8 @@ class Creation(Resolver):
         if not self._multipart:
             try:  # where an answer was lost: else the driver has compared it
                 return None if self.direct else self._payload.quick_digest(algorithm)
-            except StorageGuardError:
-                return None  # the source has changed since
+            except Exception:  # noqa: BLE001 - a source that has changed, or cannot be read now, proves nothing
+                return None
         if self.write is None or not self.write.sent:
             return None  # some parts are missing yet
         parts = self._parts()

@@ -19,7 +19,7 @@ from storage_guard.plan import StreamPlan, slots
 
 _T = TypeVar("_T")
 
-_QUICK_BYTES = 64 * MiB
+_QUICK_BYTES = 64 * MiB  # a ticket may be wanted while Ctrl-C is on its way out: no long reading then
 
 Watch = Callable[[int], None]
 """Called with how many bytes of a request are done; what it raises ends the request."""

@@ -248,10 +248,11 @@ class StreamSource(Source):
     def digest(self, algorithm: Crc64 = "crc64xz") -> tuple[int, int] | None:
         begun, self._begun = self._begun, bytearray()
         self._taken.update(begun)
-        while not self._drained:
+        while not self._ended:
             piece = self._read(WINDOW_BYTES)
             self._taken.update(piece)
-            self._drained = not memoryview(piece).nbytes
+            self._ended = not memoryview(piece).nbytes
+        self._drained = True
         return self._taken.of(algorithm)
 
     def count_all(self) -> None:

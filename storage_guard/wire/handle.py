@@ -78,7 +78,7 @@ class Handle:
         if most_bytes != self._most_bytes:
             curl.setopt(pycurl.MAXFILESIZE_LARGE, most_bytes)
             self._most_bytes = most_bytes
-        # A call of ours for each of libcurl's steps makes threads wait for the interpreter's lock: a third of all the
+        # A call of ours for each of libcurl's steps makes threads wait for the interpreter's lock: a quarter of all the
         # time of a large upload. But libcurl's own count is an average, some seconds behind once much has moved.
         short = self._alone and self._settings.idle_timeout_s < SHORT_IDLE_S
         self._set_watch(watched=watched or short)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -191,18 +192,28 @@ def sequences(members: tuple[Member, ...]) -> Iterator[tuple[tuple[Member, Fault
     yield from itertools.product(single, single)
 
 
-@pytest.mark.parametrize("early", [True, False], ids=["refuses-at-begin", "refuses-at-finish"])
-@pytest.mark.parametrize("multipart", [False, True], ids=["one-request", "multipart"])
-def test_what_is_told_is_true_for_every_one_and_two_faults(multipart: bool, early: bool) -> None:
+Faults = Sequence[tuple[Member, Fault]]
+TOLD = {"Receipt", "ObjectExists", "OutcomeUnknown", "AccessDenied"}  # at the least, of many faults
+
+
+def told_of(each_faults: Iterable[Faults], world_of: Callable[[Faults], World]) -> set[str]:
+    """The names of what creates were told, a world for each; all of it was judged."""
     told: set[str] = set()
-    for faults in sequences(MULTIPART if multipart else SINGLE):
-        world = World(faults, multipart=multipart, early=early)
+    for faults in each_faults:
+        world = world_of(faults)
         try:
             told.add(world.judge(world.create()))
         except BaseException as exc:
             exc.add_note(f"faults: {faults}")
             raise
-    assert told >= {"Receipt", "ObjectExists", "OutcomeUnknown", "AccessDenied"}
+    return told
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["refuses-at-begin", "refuses-at-finish"])
+@pytest.mark.parametrize("multipart", [False, True], ids=["one-request", "multipart"])
+def test_what_is_told_is_true_for_every_one_and_two_faults(multipart: bool, early: bool) -> None:
+    faults = sequences(MULTIPART if multipart else SINGLE)
+    assert told_of(faults, partial(World, multipart=multipart, early=early)) >= TOLD
 
 
 class StreamWorld(World):
@@ -214,17 +225,8 @@ class StreamWorld(World):
 
 @pytest.mark.parametrize("early", [True, False], ids=["refuses-at-begin", "refuses-at-finish"])
 def test_what_is_told_of_a_stream_is_true_for_every_fault_of_its_begin_and_another(early: bool) -> None:
-    told: set[str] = set()
-    for faults in sequences(MULTIPART):
-        if "begin" not in (member for member, _ in faults):
-            continue
-        world = StreamWorld(faults, multipart=True, early=early)
-        try:
-            told.add(world.judge(world.create()))
-        except BaseException as exc:
-            exc.add_note(f"faults: {faults}")
-            raise
-    assert told >= {"Receipt", "ObjectExists", "OutcomeUnknown", "AccessDenied"}
+    faults = (each for each in sequences(MULTIPART) if "begin" in (member for member, _ in each))
+    assert told_of(faults, partial(StreamWorld, multipart=True, early=early)) >= TOLD
 
 
 def many_faults(seed: int) -> None:

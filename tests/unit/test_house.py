@@ -83,7 +83,7 @@ MAY = {
     "storage_guard/schemes.py": Room("driver"),
     "storage_guard/plan.py": Room("body model", pure=True),
     "storage_guard/outcome.py": Room(pure=True),
-    "storage_guard/ticket.py": Room(pure=True),
+    "storage_guard/ticket.py": Room("checksum", pure=True),
     "storage_guard/translate.py": Room("errors signals", pure=True),
     "storage_guard/answers.py": Room("outcome signals", pure=True),
     "storage_guard/caller.py": Room(),

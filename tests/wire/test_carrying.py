@@ -109,6 +109,15 @@ def test_a_loop_that_is_full_is_not_waited_for(ways: Ways, monkeypatch: pytest.M
     assert (ways.shared, ways.alone) == ([], [SMALL])
 
 
+def test_a_loop_that_was_closed_meanwhile_is_done_without(ways: Ways, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_: object, request: Request) -> Pending:
+        raise RuntimeError(f"the loop is closed, and {request} came too late")
+
+    monkeypatch.setattr(Loop, "submit", closed)
+    in_a_crowd(ways, SMALL)
+    assert [each.body for each in ways.alone] == [b"small"]
+
+
 def test_an_idle_time_that_the_loop_would_see_late_is_watched_by_each_thread(ways: Ways) -> None:
     in_a_crowd(ways, SMALL, idle_timeout_s=1.0)
     assert (ways.shared, ways.alone) == ([], [SMALL])

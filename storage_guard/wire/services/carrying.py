@@ -65,7 +65,11 @@ class Carrier(Generic[A]):
             if body.size_bytes > WINDOW_BYTES:
                 return self._transport.exchange(signed)
             signed = signed._replace(body=whole(body))
-        return self._loop.submit(signed).result()
+        try:
+            pending = self._loop.submit(signed)
+        except RuntimeError:  # it was closed meanwhile, or the system has no thread for it: nothing was submitted
+            return self._transport.exchange(signed)
+        return pending.result()
 
     def submit(self, signed: messages.Request, at: datetime, reply: Reply, read: Callable[[A], ObjectInfo]) -> None:
         """The same, sent on its way; `read` makes of the answer what `reply` is given."""
