@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-# 1 MiB windows are several times slower than these on ext4, and small ones cost a system call each.
 WINDOW_BYTES = 256 * 1024
+"""Of bytes that come bit by bit."""
+
+MOST_WINDOW_BYTES = 1024 * 1024
+"""Where there is much to send, small windows cost a system call each, and a turn of the interpreter's lock: a file of
+1 GiB in windows of 256 KiB takes half as much CPU again (benchmarks/large_files.py)."""
 
 
 class Body(Protocol):
@@ -22,7 +26,7 @@ class Body(Protocol):
 
     @abstractmethod
     def windows(self) -> Iterator[memoryview]:
-        """All the bytes, at most WINDOW_BYTES at a time, none of them empty.
+        """All the bytes, at most MOST_WINDOW_BYTES at a time, none of them empty.
 
         A window is valid until the next one is asked for. What this raises (the source changed) must pass
         through a driver unchanged.
@@ -41,8 +45,8 @@ class BytesBody:
         return self._view.nbytes
 
     def windows(self) -> Iterator[memoryview]:
-        for start in range(0, self._view.nbytes, WINDOW_BYTES):
-            yield self._view[start : start + WINDOW_BYTES]
+        for start in range(0, self._view.nbytes, MOST_WINDOW_BYTES):
+            yield self._view[start : start + MOST_WINDOW_BYTES]
 
 
 class JoinedBody:

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeGuard
 
-from storage_guard.body import WINDOW_BYTES, Body
+from storage_guard.body import MOST_WINDOW_BYTES, WINDOW_BYTES, Body
 from storage_guard.model import (
     NO_OPTIONS,
     Capabilities,
@@ -56,6 +56,7 @@ from storage_guard.signals import (
 
 __all__ = [
     "NO_OPTIONS",
+    "MOST_WINDOW_BYTES",
     "WINDOW_BYTES",
     "Absent",
     "Body",

@@ -181,7 +181,7 @@ class Location:
 
     def url(self, key: str = "") -> str:
         """The address of `key` for people and logs: percent-encoded, never with credentials."""
-        path = "/".join(piece for piece in (self.container.rstrip("/"), self.prefix.strip("/"), key) if piece)
+        path = "/".join([piece for piece in (self.container.rstrip("/"), self.prefix.strip("/"), key) if piece])
         if self.container.startswith("/") and not path.startswith("/"):
             path = f"/{path}"  # the root folder itself
         if _PLAIN.fullmatch(path):

@@ -20,10 +20,9 @@ tests/properties/test_outcome_worlds.py drives this code through every interleav
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 IfExists = Literal["error", "same", "skip"]
 
@@ -98,9 +97,8 @@ class Why(Enum):
     ASKED = auto()  # settle: look once
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Everything that is known about one logical write."""
+class Write(NamedTuple):
+    """Everything that is known about one logical write. A tuple, as a changed one is made at each step."""
 
     doing: Doing
     multipart: bool
@@ -157,22 +155,22 @@ def step(write: Write, answer: Answer) -> Write:
     if write.decided:
         raise ValueError(f"the verdict is in: {write.verdict}")
     if answer is Answer.LATE:
-        return _out_of_time(replace(write, late=True, pause=False))
-    after = _STEPS[write.doing](replace(write, pause=False) if write.pause else write, answer)
+        return _out_of_time(write._replace(late=True, pause=False))
+    after = _STEPS[write.doing](write._replace(pause=False) if write.pause else write, answer)
     if after.pause and after.late:
-        return _out_of_time(replace(after, pause=False))
+        return _out_of_time(after._replace(pause=False))
     return after
 
 
 def _begun(write: Write, answer: Answer) -> Write:
     match answer:
         case Answer.DONE:
-            return replace(write, doing=Doing.PARTS, begun=True)
+            return write._replace(doing=Doing.PARTS, begun=True)
         case Answer.EXISTS | Answer.EXISTS_SOLE:
             return _taken(write, answer)
         case Answer.LOST | Answer.BUSY | Answer.CONFLICT:
             # An upload that nobody knows of may be left open; it holds no object.
-            return replace(write, pause=True)
+            return write._replace(pause=True)
         case Answer.REFUSED:
             return _definite(write)
         case _:
@@ -182,13 +180,13 @@ def _begun(write: Write, answer: Answer) -> Write:
 def _parts_sent(write: Write, answer: Answer) -> Write:
     match answer:
         case Answer.DONE:
-            return replace(write, doing=Doing.COMMIT, sent=True)
+            return write._replace(doing=Doing.COMMIT, sent=True)
         case Answer.OURS | Answer.THEIRS:
             # Somebody looked meanwhile, and the key is taken: no use in sending the rest.
-            return _seen(replace(write, why=Why.EXISTS, sole=False), answer)
+            return _seen(write._replace(why=Why.EXISTS, sole=False), answer)
         case Answer.GONE | Answer.GONE_SOLE if write.suspect:
             # It was gone on with, and the finish of the one before us may have used it up.
-            return replace(write, doing=Doing.HEAD, why=Why.GONE)
+            return write._replace(doing=Doing.HEAD, why=Why.GONE)
         case Answer.REFUSED | Answer.GONE | Answer.GONE_SOLE:
             return _definite(write)
         case _:
@@ -199,26 +197,26 @@ def _committed(write: Write, answer: Answer) -> Write:
     match answer:
         case Answer.DONE if write.multipart and write.suspect:
             # Some servers answer 200 to a repeated finish whatever became of the first.
-            return replace(write, doing=Doing.HEAD, why=Why.REPLAY)
+            return write._replace(doing=Doing.HEAD, why=Why.REPLAY)
         case Answer.DONE:
             return _decide(write, Verdict.CREATED)
         case Answer.EXISTS_SOLE:
             return _taken(write, answer)
         case Answer.EXISTS:
             # Of two that a proxy made of it, the other may have landed, or may be on its way yet.
-            return _taken(replace(write, suspect=True), answer)
+            return _taken(write._replace(suspect=True), answer)
         case Answer.BUSY:
-            return replace(write, pause=True)
+            return write._replace(pause=True)
         case Answer.CONFLICT if not write.multipart:
-            return replace(write, pause=True)
+            return write._replace(pause=True)
         case Answer.CONFLICT:
-            return replace(write, doing=Doing.ABORT, why=Why.CONFLICT)
+            return write._replace(doing=Doing.ABORT, why=Why.CONFLICT)
         case Answer.GONE | Answer.GONE_SOLE if write.multipart:
             why = Why.GONE_SOLE if answer is Answer.GONE_SOLE else Why.GONE
-            return replace(write, doing=Doing.HEAD, why=why)
+            return write._replace(doing=Doing.HEAD, why=why)
         case Answer.LOST | Answer.GONE | Answer.GONE_SOLE:
             doing = Doing.ABORT if write.multipart else Doing.HEAD
-            return replace(write, doing=doing, why=Why.LOST, suspect=True)
+            return write._replace(doing=doing, why=Why.LOST, suspect=True)
         case Answer.REFUSED:
             return _definite(write)
         case Answer.UNSYNCED:
@@ -234,11 +232,11 @@ def _committed(write: Write, answer: Answer) -> Write:
 def _aborted(write: Write, answer: Answer) -> Write:
     match answer:
         case Answer.DONE:
-            return replace(write, doing=Doing.LIST, aborts=write.aborts + 1)
+            return write._replace(doing=Doing.LIST, aborts=write.aborts + 1)
         case Answer.GONE | Answer.GONE_SOLE | Answer.REFUSED:
-            return replace(write, doing=Doing.HEAD, aborts=write.aborts + 1)
+            return write._replace(doing=Doing.HEAD, aborts=write.aborts + 1)
         case Answer.LOST | Answer.BUSY | Answer.CONFLICT | Answer.FAILED:
-            return replace(write, pause=True)
+            return write._replace(pause=True)
         case _:
             raise _senseless(write, answer)
 
@@ -246,13 +244,13 @@ def _aborted(write: Write, answer: Answer) -> Write:
 def _listed(write: Write, answer: Answer) -> Write:
     match answer:
         case Answer.GONE | Answer.GONE_SOLE:
-            return replace(write, doing=Doing.HEAD, fenced=True)
+            return write._replace(doing=Doing.HEAD, fenced=True)
         case Answer.OPEN if write.aborts < MAX_ABORTS:
-            return replace(write, doing=Doing.ABORT, pause=True)
+            return write._replace(doing=Doing.ABORT, pause=True)
         case Answer.OPEN | Answer.FORBIDDEN:
-            return replace(write, doing=Doing.HEAD)
+            return write._replace(doing=Doing.HEAD)
         case Answer.FAILED:
-            return replace(write, pause=True)
+            return write._replace(pause=True)
         case _:
             raise _senseless(write, answer)
 
@@ -260,13 +258,13 @@ def _listed(write: Write, answer: Answer) -> Write:
 def _seen(write: Write, answer: Answer) -> Write:
     match answer:
         case Answer.OURS if write.named:
-            return replace(write, doing=Doing.COMPARE, ours=True)
+            return write._replace(doing=Doing.COMPARE, ours=True)
         case Answer.OURS:
             return _decide(write, Verdict.CREATED)
         case Answer.DAMAGED:
             return _decide(write, Verdict.DAMAGED)
         case Answer.THEIRS if write.if_exists == "same":
-            return replace(write, doing=Doing.COMPARE, ours=False)
+            return write._replace(doing=Doing.COMPARE, ours=False)
         case Answer.THEIRS:
             return _decide(write, Verdict.PRESENT if write.if_exists == "skip" else Verdict.EXISTS)
         case Answer.ABSENT:
@@ -276,7 +274,7 @@ def _seen(write: Write, answer: Answer) -> Write:
         case Answer.FORBIDDEN:
             return _decide(write, Verdict.UNKNOWN)
         case Answer.FAILED:
-            return replace(write, pause=True)
+            return write._replace(pause=True)
         case _:
             raise _senseless(write, answer)
 
@@ -288,11 +286,11 @@ def _compared(write: Write, answer: Answer) -> Write:
         case Answer.UNEQUAL:
             return _decide(write, Verdict.EXISTS)
         case Answer.ABSENT:
-            return replace(write, doing=Doing.HEAD, pause=True)
+            return write._replace(doing=Doing.HEAD, pause=True)
         case Answer.FORBIDDEN:
             return _decide(write, Verdict.UNKNOWN if write.ours else Verdict.EXISTS)
         case Answer.FAILED:
-            return replace(write, pause=True)
+            return write._replace(pause=True)
         case _:
             raise _senseless(write, answer)
 
@@ -302,7 +300,7 @@ def _taken(write: Write, answer: Answer) -> Write:
     sole = answer is Answer.EXISTS_SOLE and not write.suspect and not write.named
     if sole and write.if_exists == "skip":
         return _decide(write, Verdict.PRESENT)
-    return replace(write, doing=Doing.HEAD, why=Why.EXISTS, sole=sole)
+    return write._replace(doing=Doing.HEAD, why=Why.EXISTS, sole=sole)
 
 
 def _unseen(write: Write) -> Write:
@@ -310,8 +308,7 @@ def _unseen(write: Write) -> Write:
     if write.fenced:
         worth_it = write.why in (Why.LOST, Why.CONFLICT) and write.restarts < MAX_RESTARTS
         if worth_it and write.rewindable:
-            return replace(
-                write,
+            return write._replace(
                 doing=Doing.BEGIN,
                 pause=True,
                 begun=False,
@@ -324,16 +321,16 @@ def _unseen(write: Write) -> Write:
         return _decide(write, Verdict.NOT_WRITTEN)
     match write.why:
         case Why.EXISTS if write.mirages < MAX_MIRAGES:
-            return replace(write, doing=_next_request(write), pause=True, mirages=write.mirages + 1)
+            return write._replace(doing=_next_request(write), pause=True, mirages=write.mirages + 1)
         case Why.EXISTS if write.begun and not write.aborts:
-            return replace(write, doing=Doing.ABORT)
+            return write._replace(doing=Doing.ABORT)
         case Why.LOST if not write.multipart:
-            return replace(write, doing=Doing.COMMIT, pause=True)
+            return write._replace(doing=Doing.COMMIT, pause=True)
         case Why.GONE_SOLE if not write.suspect:
             return _decide(write, Verdict.NOT_WRITTEN)
         case Why.LOST | Why.GONE | Why.GONE_SOLE | Why.CONFLICT | Why.REPLAY:
             # A finish may still be at work (OSS goes on with it when the connection is cut): keep looking.
-            return replace(write, pause=True)
+            return write._replace(pause=True)
         case Why.EXISTS | Why.REFUSED | Why.ASKED:
             return _decide(write, Verdict.UNKNOWN)
 
@@ -348,14 +345,14 @@ def _next_request(write: Write) -> Doing:
 def _definite(write: Write) -> Write:
     """This request was refused for good; an earlier one may still have landed."""
     if write.suspect:
-        return replace(write, doing=Doing.HEAD, why=Why.REFUSED)
+        return write._replace(doing=Doing.HEAD, why=Why.REFUSED)
     return _decide(write, Verdict.NOT_WRITTEN)
 
 
 def _out_of_time(write: Write) -> Write:
     match write.doing:
         case Doing.ABORT | Doing.LIST:
-            return replace(write, doing=Doing.HEAD, aborts=write.aborts + 1)
+            return write._replace(doing=Doing.HEAD, aborts=write.aborts + 1)
         case Doing.COMPARE:
             return _decide(write, Verdict.UNKNOWN if write.ours else Verdict.EXISTS)
         case Doing.HEAD:
@@ -365,7 +362,7 @@ def _out_of_time(write: Write) -> Write:
 
 
 def _decide(write: Write, verdict: Verdict) -> Write:
-    return replace(write, doing=Doing.NOTHING, verdict=verdict)
+    return write._replace(doing=Doing.NOTHING, verdict=verdict)
 
 
 def _senseless(write: Write, answer: Answer) -> AssertionError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from storage_guard.body import WINDOW_BYTES
 from storage_guard.model import Limits, MiB, PartSlot
 
 # Measured in benchmarks/results: part_sizing-region.jsonl for the sizes, parallel_parts-*.jsonl for how many at a time,
@@ -13,6 +12,7 @@ from storage_guard.model import Limits, MiB, PartSlot
 DEFAULT_PART_BYTES = 8 * MiB
 SMALL_PART_BYTES = 2 * MiB
 STREAM_PART_BYTES = 4 * MiB
+PART_STEP_BYTES = MiB // 4
 MANY_PARTS = 16
 COPIED_AT_ONCE = 64
 DEFAULT_MEMORY_BYTES = 128 * MiB
@@ -44,7 +44,7 @@ def usual_part_bytes(size_bytes: int) -> int:
     at the end would have the link to itself for as long as all of them had it together.
     """
     rounds = max(1, -(-size_bytes // (MANY_PARTS * DEFAULT_PART_BYTES)))
-    wanted_bytes = -(-size_bytes // (MANY_PARTS * rounds) // WINDOW_BYTES) * WINDOW_BYTES
+    wanted_bytes = -(-size_bytes // (MANY_PARTS * rounds) // PART_STEP_BYTES) * PART_STEP_BYTES
     return min(max(wanted_bytes, SMALL_PART_BYTES), DEFAULT_PART_BYTES)
 
 

@@ -50,9 +50,9 @@ class Store(Reads):
     - `in_flight`: how many parts of an object are sent at a time, at most: 16 at first, then as many as the store was
       seen to profit from. None: 64 at most. 1: one after the other, and no threads.
     - `memory_bytes`: what the parts of one object that are on their way may hold in memory together (128 MiB). A file
-      costs 256 KiB for each, a buffer nothing, a stream whole parts: those on their way and the one that is being read,
-      together at most `min(in_flight * part_bytes, memory_bytes)`. A stream's parts double behind every tenth of
-      the parts that the store allows, up to a quarter of `memory_bytes`: that is how far it can reach.
+      costs an eighth of each (256 KiB to 1 MiB), a buffer nothing, a stream whole parts: those on their way and the one
+      that is being read, together at most `min(in_flight * part_bytes, memory_bytes)`. A stream's parts double behind
+      every tenth of the parts that the store allows, up to a quarter of `memory_bytes`: that is how far it can reach.
     - `enforcement`: "probe" examines a store for whose guarantee nobody vouches, before the first write of each kind,
       and refuses it if it does not hold; "trust" believes it, warns, and says "trusted" on every receipt. A store that
       is known not to keep the condition is refused either way.

@@ -7,11 +7,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from storage_guard.checksum import RunningCrc64
-from storage_guard.driver import WINDOW_BYTES, Absent, Changed, Checksum, Location, ObjectRef, PartSlot, Unsupported
+from storage_guard.driver import Absent, Changed, Checksum, Location, ObjectRef, PartSlot, Unsupported
 from storage_guard_local.folders import Folders
 from storage_guard_local.objects import Opened, open_object, source_name
 from storage_guard_local.publish import write_all
-from storage_guard_local.syscalls import System
+from storage_guard_local.syscalls import PIECE_BYTES, System
 from storage_guard_local.trouble import UNSUPPORTED, refused, refusing
 
 _AT_ONCE_BYTES = 1 << 30
@@ -66,9 +66,9 @@ def copy_windows(source: Opened, to_fd: int, slot: PartSlot, system: System, *, 
     """The bytes of `source` from `start` on, into a slot of a file. Raises Changed if they are not all there."""
     crc = RunningCrc64()
     size_bytes = slot.size_bytes
-    buffer = memoryview(bytearray(min(WINDOW_BYTES, size_bytes)))
+    buffer = memoryview(bytearray(min(PIECE_BYTES, size_bytes)))
     while crc.size_bytes < size_bytes:
-        window = buffer[: min(WINDOW_BYTES, size_bytes - crc.size_bytes)]
+        window = buffer[: min(PIECE_BYTES, size_bytes - crc.size_bytes)]
         with refusing(f"cannot read {source.key!r}"):
             got_bytes = system.preadv(source.fd, window, start + crc.size_bytes)
         if got_bytes == 0:

@@ -50,7 +50,7 @@ LIMITS = Limits(
 class LocalDriver:
     """A folder of this machine as a store. Thread-safe.
 
-    Holds one window of a body (256 KiB) for each call that runs, and one to three descriptors for each open upload.
+    Holds one window of a body (up to 1 MiB) for each call that runs, and one to three descriptors for each open upload.
     Uploads are known to this very object only, and are gone with it, unless they were begun as lasting: then another
     goes on with them once this one is closed or dead. `durable=False` skips every sync. Pickles, without its uploads.
     """

@@ -20,13 +20,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from storage_guard.checksum import RunningCrc64
-from storage_guard.driver import WINDOW_BYTES, Gone, Part, Refused, Unsupported, WriteMeta
+from storage_guard.driver import Gone, Part, Refused, Unsupported, WriteMeta
 from storage_guard.names import RESERVED
 from storage_guard_local.folders import Folders, Place
 from storage_guard_local.kept import Kept, open_kept
 from storage_guard_local.ledger import Header, Told, finishing_record, header_record, part_record, taken_record
 from storage_guard_local.staging import Staging
-from storage_guard_local.syscalls import O_NOFOLLOW, O_NONBLOCK, System
+from storage_guard_local.syscalls import O_NOFOLLOW, O_NONBLOCK, PIECE_BYTES, System
 from storage_guard_local.trouble import lost, name_of, refused, refusing
 from storage_guard_local.uploads import OpenUpload
 
@@ -281,10 +281,10 @@ class LastingUploads:
         """Whether the file has the bytes of a part: after a crash of the machine it may not."""
         crc = RunningCrc64()
         slot = part.slot
-        buffer = memoryview(bytearray(min(WINDOW_BYTES, slot.size_bytes)))
+        buffer = memoryview(bytearray(min(PIECE_BYTES, slot.size_bytes)))
         with refusing("cannot read the parts of the upload"):
             while crc.size_bytes < slot.size_bytes:
-                window = buffer[: min(WINDOW_BYTES, slot.size_bytes - crc.size_bytes)]
+                window = buffer[: min(PIECE_BYTES, slot.size_bytes - crc.size_bytes)]
                 got_bytes = self._system.preadv(fd, window, slot.offset_bytes + crc.size_bytes)
                 if got_bytes == 0:
                     return False

@@ -23,11 +23,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from storage_guard.checksum import crc64xz
-from storage_guard.driver import WINDOW_BYTES, Checksum, Part, PartSlot, WriteMeta
+from storage_guard.driver import Checksum, Part, PartSlot, WriteMeta
 from storage_guard.names import check_write_id
 from storage_guard_local.attributes import pack_options, unpack_options
 from storage_guard_local.publish import write_all
-from storage_guard_local.syscalls import System
+from storage_guard_local.syscalls import PIECE_BYTES, System
 
 FORMAT = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -142,7 +142,7 @@ class Ledger:
         """All of it; what is appended afterwards goes behind. Raises OSError."""
         pieces: list[bytes] = []
         self.end_bytes = 0
-        while piece := self._system.pread(self.fd, WINDOW_BYTES, self.end_bytes):
+        while piece := self._system.pread(self.fd, PIECE_BYTES, self.end_bytes):
             pieces.append(piece)
             self.end_bytes += len(piece)
         return decode(b"".join(pieces))

@@ -11,7 +11,6 @@ import os
 from enum import Enum, auto
 
 from storage_guard.driver import (
-    WINDOW_BYTES,
     Checksum,
     Exists,
     ObjectInfo,
@@ -26,7 +25,7 @@ from storage_guard_local.attributes import ATTRIBUTE, SYNCED, Note, encode, has_
 from storage_guard_local.folders import Folders, Place
 from storage_guard_local.objects import Opened, describe, look, open_at
 from storage_guard_local.staging import NO_LINK, NO_RENAME, Staged, Staging, Way
-from storage_guard_local.syscalls import System
+from storage_guard_local.syscalls import PIECE_BYTES, System
 from storage_guard_local.trouble import SPACE, UNSUPPORTED, lost, name_of, refused, refusing
 
 _TRIES = 1000
@@ -195,7 +194,7 @@ class Publisher:
         try:
             with refusing("cannot copy to a named file"):
                 done_bytes = 0
-                while window := self._system.pread(staged.fd, WINDOW_BYTES, done_bytes):
+                while window := self._system.pread(staged.fd, PIECE_BYTES, done_bytes):
                     done_bytes += write_all(self._system, named.fd, memoryview(window), done_bytes)
             staged.become(named)
         finally:
@@ -253,7 +252,7 @@ def write_all(system: System, fd: int, data: memoryview, offset_bytes: int) -> i
     """Write all of `data`; raises OSError."""
     done_bytes = 0
     while done_bytes < data.nbytes:
-        done_bytes += system.pwrite(fd, data[done_bytes:], offset_bytes + done_bytes)
+        done_bytes += system.pwrite(fd, data[done_bytes : done_bytes + PIECE_BYTES], offset_bytes + done_bytes)
     return done_bytes
 
 

@@ -102,7 +102,7 @@ def _headers_of(session: requests.Session) -> dict[str, str]:
         if name.lower().startswith("x-oss-") or name.lower() in _OF_EACH_REQUEST:
             raise ValueError(f"the bucket's session has the header {name}, which each request says for itself")
     try:
-        messages.lines_of(messages.Request("GET", "", headers), 0)
+        messages.head_of(messages.Request("GET", "", headers), "/", "", 0, agent="")
     except Refused as exc:
         raise ValueError(f"the headers of the bucket's session cannot be sent: {exc}") from exc
     return headers

@@ -60,12 +60,11 @@ class OSSDriver:
     `bucket` is read and not changed; its session is not used. Its proxies, certificates, extra headers and timeouts
     are taken over; what cannot be is a ValueError or TypeError that names it. Its credentials are asked for with each
     request. Proxies that the environment names are found once, with the first request. Holds 2 MiB at most for each put
-    that runs (what is larger than 1 MiB is read twice, first for its MD5), three windows (768 KiB) for each part, and
-    keeps up to 128 connections;
-    small objects of `create_many` go over up to 64 others, which a thread attends to.
+    that runs (what is larger than 1 MiB is read twice, first for its MD5), half a MiB for each part besides its window,
+    and keeps up to 128 connections; small objects of `create_many` go over up to 64 others, which a thread attends to.
 
-    - `connect_timeout_s`, `read_timeout_s`: seconds until a connection, and without a byte that moves, which is seen up
-      to a second later (of 10 s and more: up to seven); None: those the bucket was given, else 10 and 60.
+    - `connect_timeout_s`, `read_timeout_s`: seconds until a connection, and without a byte that moves; None: those the
+      bucket was given, else 10 and 60.
     - `request_payer`: "requester", with every request.
     - `limits`: the service's, unless something else that speaks its language has others.
 

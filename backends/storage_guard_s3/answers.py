@@ -87,7 +87,8 @@ class Asked:
 
 def put(asked: Asked, answer: Answer, key: str, meta: WriteMeta, *, size_bytes: int, found: Digest) -> ObjectInfo:
     """The object that a put made. Raises `Damaged`, `Lost`."""
-    etag, theirs = asked.etag(answer), asked.crc(answer)
+    etag = asked.etag(answer)
+    theirs = found.crc if found.said_by(answer.headers.get(CRC_HEADER)) else asked.crc(answer)
     verified_by: Verifier | None = None
     if theirs is not None and found.crc is not None:
         if theirs != found.crc:

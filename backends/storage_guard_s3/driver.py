@@ -64,12 +64,11 @@ class S3Driver:
     endpoint rules say where the bucket is, and its proxies, certificates and timeouts are taken over. A setting that
     cannot be is a ValueError or TypeError that names it. Its retries are not used. `bucket`: a name, or the ARN of an
     access point. Holds 1 MiB at most for each put that runs (what is larger is read twice, first for its checksum),
-    three windows (768 KiB) for each part, and keeps up to 128 connections;
-    small objects of `create_many` go over up to 64 others, which a thread attends to.
+    half a MiB for each part besides its window, and keeps up to 128 connections; small objects of `create_many` go over
+    up to 64 others, which a thread attends to.
 
-    - `connect_timeout_s`, `read_timeout_s`: seconds until a connection, and without a byte that moves, which is seen up
-      to a second later (of 10 s and more: up to seven); None: those of the client if they are not boto3's own, else 10
-      and 60.
+    - `connect_timeout_s`, `read_timeout_s`: seconds until a connection, and without a byte that moves; None: those of
+      the client if they are not boto3's own, else 10 and 60.
     - `request_payer`: "requester", with every request. `expected_bucket_owner`: an account, likewise.
     - `customer_key`: 32 bytes that encrypt all objects (SSE-C). The service forgets them.
     - `limits`: AWS's at AWS; elsewhere objects of 5 TiB, unless it has others.

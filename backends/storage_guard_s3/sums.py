@@ -14,7 +14,8 @@ from typing import Literal
 
 from storage_guard.checksum import RunningCrc64, as_checksum, crc64nvme
 from storage_guard.driver import Body, Checksum
-from storage_guard.wire.services.bodies import read_through
+from storage_guard.wire.outgoing import whole
+from storage_guard.wire.services.bodies import HELD_BYTES, read_through
 
 CRC_HEADER = "x-amz-checksum-crc64nvme"
 SHA256_HEADER = "x-amz-content-sha256"
@@ -40,6 +41,10 @@ class Digest:
         if self.sha256 is not None:
             headers[SHA256_HEADER] = self.sha256
         return headers
+
+    def said_by(self, text: str | None) -> bool:
+        """Whether a service says the very same."""
+        return text is not None and self.crc is not None and text == encoded(self.crc)
 
     def is_etag(self, etag: str) -> bool:
         """Whether an ETag is the MD5 of these bytes."""
@@ -117,6 +122,8 @@ class Known:
     def digest(self, body: Body) -> tuple[Digest, Sums]:
         """What is to be sent ahead of a body, and of which kind. An MD5 beside the CRC, to have one to compare in case
         the store says no CRC."""
+        if body.size_bytes <= HELD_BYTES:
+            return self.digest_of(whole(body))
         sums = self.sums
         return digest(body, crc=True, md5=self._wants_md5, sha256=self.hashed), sums
 

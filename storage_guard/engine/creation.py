@@ -9,7 +9,7 @@ from functools import partial
 from storage_guard import answers, outcome, signals
 from storage_guard.checksum import Crc64, combine
 from storage_guard.engine.lanes import Task, Threads, beside
-from storage_guard.engine.payload import DataFailed, Payload, Piece, Pieces, StreamPieces
+from storage_guard.engine.payload import DataFailed, Payload, Piece, Pieces, StreamPieces, unwatched
 from storage_guard.engine.resolve import Glance, Resolver, Target
 from storage_guard.engine.sending import Bounds, Progress, Sending, Tally
 from storage_guard.errors import NotWritten, SourceChanged, StorageGuardError, attach_ticket
@@ -276,7 +276,7 @@ class Creation(Resolver):
         return self.send(self._finish if self._multipart else self._put)
 
     def _put(self) -> None:
-        watch = partial(self._tally.watch, 1)
+        watch = partial(self._tally.watch, 1) if self._tally.told else unwatched
         self.published(self._payload.put(self.target.driver, self.target.full_key, self.meta, watch))
 
     def _finish(self) -> None:

@@ -140,11 +140,12 @@ class Policy:
         Raises GuaranteeMissing where it would not be kept, StoreUnavailable and AccessDenied where that cannot be
         asked, Unsupported as `check_named`.
         """
-        if wanted is not None:
-            self.check_named(wanted, can)
+        named = wanted if wanted is not None and wanted.named else None
+        if named is not None:
+            self.check_named(named, can)
         guarantee, reason = self._guarantee(operation, can)
-        key = None if wanted is None else wanted.key
         if guarantee is None:
+            key = None if wanted is None else wanted.key
             what = "the store" if key is None else repr(key)
             error = GuaranteeMissing(
                 f"{what} was not written to: {self.url} is not known to keep the create-only promise"
@@ -154,8 +155,9 @@ class Policy:
             for note in self._notes():
                 error.add_note(note)
             raise error
-        for note in self._notes():
-            warnings.warn(note, GuaranteeWarning, stacklevel=caller.level())
+        if self._examiner is not None:
+            for note in self._notes():
+                warnings.warn(note, GuaranteeWarning, stacklevel=caller.level())
         if guarantee == "trusted" and operation not in self._warned:
             warnings.warn(
                 f"{self.url}: nobody vouches for create-only writes here, and enforcement='trust' believes in them",
@@ -163,8 +165,8 @@ class Policy:
                 stacklevel=caller.level(),
             )
             self._warned.add(operation)  # behind it: whoever makes errors of warnings has one each time
-        if wanted is not None:
-            self.check_named(wanted, can)  # an examination may have found that ids are lost
+        if named is not None:
+            self.check_named(named, can)  # an examination may have found that ids are lost
         return guarantee
 
     def guards(self, operation: Operation, can: Capabilities) -> bool:

@@ -106,7 +106,7 @@ class Resumable:
         if note:
             creation.notes.append(note)
         write = outcome.start(multipart=True, if_exists=wanted.if_exists, named=wanted.named)
-        return creation.create(replace(write, suspect=True) if suspect else write)
+        return creation.create(write._replace(suspect=True) if suspect else write)
 
     def creation(self, diary: ResumeDiary) -> Creation:
         """What runs it, with an upload that outlives this process."""

@@ -53,6 +53,11 @@ class Tally:
         self._sum_bytes = 0
         self._told_bytes = -1
 
+    @property
+    def told(self) -> bool:
+        """Whether anybody is."""
+        return self._progress is not None
+
     def anew(self, have: Collection[Part] = ()) -> None:
         """All requests are made again, but for the parts that the store has. What was told is not taken back."""
         with self._lock:

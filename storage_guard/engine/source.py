@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, cast
 
-from storage_guard.body import WINDOW_BYTES, Body, BytesBody, bytes_of
+from storage_guard.body import MOST_WINDOW_BYTES, WINDOW_BYTES, Body, BytesBody, bytes_of
 from storage_guard.checksum import Counts, Crc64, RunningCrc64
 from storage_guard.errors import NotWritten, SourceChanged
 
@@ -40,7 +40,7 @@ class Source(ABC):
     @property
     @abstractmethod
     def window_bytes(self) -> int | None:
-        """How much of a body is in memory at a time, beyond what the caller holds anyway; None: all of it."""
+        """How much of a body is in memory at a time, at most, beyond what the caller holds anyway; None: all of it."""
 
     def held_bytes(self, size_bytes: int) -> int:
         """How much memory a body of that size takes until it is sent."""
@@ -123,7 +123,10 @@ class FileSource(Source):
 
     @property
     def window_bytes(self) -> int:
-        return WINDOW_BYTES
+        return MOST_WINDOW_BYTES
+
+    def held_bytes(self, size_bytes: int) -> int:
+        return window_bytes_of(size_bytes)
 
     def read_into(self, buffer: memoryview, offset_bytes: int) -> int:
         try:
@@ -165,6 +168,12 @@ class FileSource(Source):
                 self._file.seek(self.start + self.size_bytes)
 
 
+def window_bytes_of(size_bytes: int) -> int:
+    """How much of a file is read at a time that is sent in a request of this size: an eighth, 256 KiB to 1 MiB. Where a
+    link is so slow that many small parts are on their way, large windows gain nothing, and there would be many."""
+    return min(max(size_bytes // 8, WINDOW_BYTES), MOST_WINDOW_BYTES, max(size_bytes, 1))
+
+
 class FileBody:
     """A range of a file, one window in memory."""
 
@@ -174,10 +183,10 @@ class FileBody:
         self.size_bytes = size_bytes
 
     def windows(self) -> Iterator[memoryview]:
-        buffer = memoryview(bytearray(min(WINDOW_BYTES, self.size_bytes)))
+        buffer = memoryview(bytearray(window_bytes_of(self.size_bytes)))
         done_bytes = 0
         while done_bytes < self.size_bytes:
-            want = buffer[: min(WINDOW_BYTES, self.size_bytes - done_bytes)]
+            want = buffer[: self.size_bytes - done_bytes]
             got_bytes = self._file.read_into(want, self._offset_bytes + done_bytes)
             if got_bytes == 0:
                 self._file.check_unchanged()

@@ -75,7 +75,14 @@ def submitted(
 ) -> SubmittedCreation | None:
     """None for what is not sent in one request. Raises what `Store.create` raises before it sends."""
     data = bytes(data)
+    can = policy.known()
     creation, write = writing.prepared(
-        policy, wanted, BytesSource(data), policy.known(), patience=patience, throttled=throttled
+        policy,
+        wanted,
+        BytesSource(data),
+        can,
+        policy.vouch("put", can, wanted),
+        patience=patience,
+        throttled=throttled,
     )
     return None if write.multipart else SubmittedCreation(wanted, data, creation, write)

@@ -11,7 +11,7 @@ from storage_guard.engine.creation import Creation
 from storage_guard.engine.policy import Policy, Wanted
 from storage_guard.engine.sending import Progress
 from storage_guard.engine.source import Source, open_source
-from storage_guard.model import Capabilities, Receipt
+from storage_guard.model import Capabilities, Guarantee, Receipt
 from storage_guard.outcome import Write
 from storage_guard.retry import Patience
 
@@ -32,7 +32,7 @@ def create(
     """Raises what `Store.create` raises. `throttled` is told when a request was sent to which the store said Busy."""
     can = policy.known()
     key = wanted.key
-    policy.vouch("put", can, wanted)
+    guarantee = policy.vouch("put", can, wanted)
     source = open_source(data, key)
     done = False
     try:
@@ -45,7 +45,7 @@ def create(
                 done = True
                 return receipt
         creation, write = prepared(
-            policy, wanted, source, can, patience=patience, progress=progress, throttled=throttled
+            policy, wanted, source, can, guarantee, patience=patience, progress=progress, throttled=throttled
         )
         receipt = creation.create(write)
         done = True
@@ -59,15 +59,17 @@ def prepared(
     wanted: Wanted,
     source: Source,
     can: Capabilities,
+    guarantee: Guarantee,
     *,
     patience: Patience,
     progress: Progress | None = None,
     throttled: Callable[[float], None] | None = None,
 ) -> tuple[Creation, Write]:
-    """What carries out a create, and its first state: nothing was sent. Raises what `Store.create` raises before it
-    sends."""
+    """What carries out a create, and its first state: nothing was sent. `guarantee`: who vouches for a put. Raises what
+    `Store.create` raises before it sends."""
     payload, multipart = policy.payload(source, wanted, can)
-    guarantee = policy.vouch("finish" if multipart else "put", can, wanted)
+    if multipart:
+        guarantee = policy.vouch("finish", can, wanted)
     creation = Creation(
         policy.target(wanted, can, guarantee),
         patience,

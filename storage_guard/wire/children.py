@@ -1,13 +1,8 @@
-"""Handles that a process got from its parent by a fork: kept as they are, for ever.
-
-To close one would say goodbye on a TLS connection that the parent is still talking on, and libcurl knows no other way
-to let go. So they outlive even the interpreter's end.
-"""
+"""What a child of the process gets from its parent by a fork: locks that nobody there will let go of, connections that
+the parent talks on, threads that are not there."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import weakref
 from abc import abstractmethod
@@ -15,11 +10,11 @@ from typing import Protocol
 
 
 class Owner(Protocol):
-    """Who holds handles."""
+    """Who holds such."""
 
     @abstractmethod
-    def after_fork(self) -> object:
-        """Called in the child, which has this thread alone: begin anew, and return what held the parent's handles."""
+    def after_fork(self) -> None:
+        """Called in the child, which has this thread alone: begin anew. Does not raise."""
         ...
 
 
@@ -33,8 +28,7 @@ def register(owner: Owner) -> None:
 
 def _after_fork() -> None:
     for owner in list(_owners):
-        with contextlib.suppress(Exception):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner.after_fork()))
+        owner.after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -64,39 +64,51 @@ def bare(url: str) -> str:
     return f"{scheme}{found}{host.rpartition('@')[2]}{slash}{path}"
 
 
-def origin_of(url: str) -> str:
-    """Scheme, host and port. Raises `Refused` for what is no URL of HTTP, or would be sent as something else."""
+def split(url: str) -> tuple[str, str]:
+    """Scheme, host and port; and what is asked for there. Raises `Refused` for what is no URL of HTTP, or would be sent
+    as something else."""
     found = _URL.fullmatch(url)
     if found is None:
         raise Refused(f"{bare(url)!r} is not a URL that can be sent as it is", why="request")
-    return found["origin"]
+    origin, path, query = found["origin"], found["path"] or "/", found["query"]
+    return origin, path if query is None else f"{path}{query}"
 
 
-def lines_of(request: Request, size_bytes: int) -> list[str]:
-    """The lines of a request's head, in libcurl's notation. Raises `Refused` for what is no header, or not one of a
-    request's own."""
-    if not _METHOD.fullmatch(request.method):
-        raise Refused(f"{request.method!r} is no method", why="request")
-    if size_bytes and request.method in ("GET", "HEAD"):
-        raise Refused(f"a {request.method} has no body", why="request")
-    lines = ["Expect:", "Accept:"]  # not to be sent
-    typed = False
-    for name, value in request.headers.items():
+def head_of(request: Request, target: str, host: str, size_bytes: int, *, agent: str, more: str = "") -> bytes:
+    """The head of a request, with its empty line. `host` and `agent`: unless its headers say others; `more`: lines of
+    the transport's own. Raises `Refused` for what is no header, or not one of a request's own."""
+    method = request.method
+    if not _METHOD.fullmatch(method):
+        raise Refused(f"{method!r} is no method", why="request")
+    if size_bytes and method in ("GET", "HEAD"):
+        raise Refused(f"a {method} has no body", why="request")
+    headers = request.headers
+    values = "".join(headers.values())
+    if not (values.isascii() and values.isprintable()):
+        _refuse_value(headers)
+    lines: list[str] = []
+    for name, value in headers.items():
         lowered = _lowered(name)
-        if lowered == "content-length":
+        if lowered == "host":
+            host = value
+        elif lowered == "user-agent":
+            agent = value
+        elif lowered == "content-length":
             if value != str(size_bytes):
                 raise Refused(f"Content-Length is {value!r}, and the body has {size_bytes} bytes", why="request")
-            continue
+        else:
+            lines.append(f"{name}: {value}\r\n")
+    if size_bytes or method in ("PUT", "POST"):
+        lines.append(f"Content-Length: {size_bytes}\r\n")
+    first = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\n{more}"
+    return f"{first}{''.join(lines)}\r\n".encode("ascii")
+
+
+def _refuse_value(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             # Line ends would make headers of their own. The value may be secret.
-            raise Refused(f"the header {name} has other characters than printable ASCII", why="request")
-        if lowered == "content-type":
-            typed = True
-        # A header without a value is a header that libcurl leaves out, unless it ends like this.
-        lines.append(f"{name}: {value}" if value and not value.isspace() else f"{name};")
-    if not typed:
-        lines.append("Content-Type:")  # libcurl would make a form of it, which nobody signed
-    return lines
+            raise Refused(f"the header {name[:64]!r} has other characters than printable ASCII", why="request")
 
 
 @lru_cache(maxsize=1024)

@@ -4,8 +4,8 @@
         pending = [loop.submit(Request("PUT", url, headers, data)) for ...]
         answers = [each.result() for each in pending]
 
-What `Transport` promises holds here too, but for one: of two answers that come at once the first is taken, and the
-connection closed. For bodies that have to be read, and for answers that are large, take `Transport`.
+What `Transport` promises holds here too. For bodies that have to be read, and for answers that are large, take that:
+whoever waits for one of them here waits for the thread.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Self
 
 from storage_guard.wire.children import register
+from storage_guard.wire.connecting import Connector
 from storage_guard.wire.engine import Engine
 from storage_guard.wire.messages import Request
 from storage_guard.wire.pending import Pending
@@ -47,6 +48,7 @@ class Loop:
         self._settings = settings
         self._connections = connections
         self._routes = Routes(settings)
+        self._connector = Connector(settings, self._routes.certificates)
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._closed = False
@@ -104,12 +106,12 @@ class Loop:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def after_fork(self) -> Engine | None:
+    def after_fork(self) -> None:
         inherited, self._engine = self._engine, None
         self._lock = threading.Lock()
+        self._connector.after_fork()
         if inherited is not None:
             inherited.abandon()
-        return inherited
 
     def _start(self) -> Engine:
         with self._lock:
@@ -117,7 +119,9 @@ class Loop:
                 raise RuntimeError("the loop is closed")
             if self._engine is None or not self._engine.runs:
                 most_waiting = self._connections * _WAITING_PER_CONNECTION
-                self._engine = engine = Engine(self._settings, self._routes, self._connections, most_waiting)
+                self._engine = engine = Engine(
+                    self._settings, self._routes, self._connector, self._connections, most_waiting
+                )
                 # Its thread does not know us, and would run for ever.
                 weakref.finalize(self, _end_soon, os.getpid(), weakref.ref(engine)).atexit = False
             return self._engine

@@ -22,11 +22,14 @@ def whole(body: Body) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-class Outgoing:
-    """The windows of a large body, in the pieces that libcurl asks for.
+_HELD_BYTES = 16 * 1024
 
-    The last window is held back, as a copy, until the body has said that it is the last: nobody is to have the whole
-    of a body that turns out to be longer, or whose source turns out to have changed.
+
+class Outgoing:
+    """The windows of a large body, in pieces.
+
+    The end of the last window is held back, as a copy, until the body has said that it is the last: nobody is to have
+    the whole of a body that turns out to be longer, or whose source turns out to have changed.
     """
 
     def __init__(self, body: Body) -> None:
@@ -35,6 +38,7 @@ class Outgoing:
         self._windows = body.windows()
         self._taken_bytes = 0
         self._rest: memoryview | bytes = b""
+        self._held = b""
 
     def read(self, most_bytes: int) -> memoryview | bytes:
         """At most so many bytes, and at least one, until all have been sent; valid until the next call."""
@@ -50,6 +54,8 @@ class Outgoing:
     def _window(self) -> memoryview | bytes:
         if self.sent_bytes == self.size_bytes:
             return b""
+        if self._taken_bytes == self.size_bytes:
+            return self._end()
         window = next(self._windows, None)
         if window is None:
             raise wrong_size(self._taken_bytes, self.size_bytes)
@@ -57,16 +63,20 @@ class Outgoing:
         if self._taken_bytes < self.size_bytes:
             return window
         if self._taken_bytes == self.size_bytes:
-            held = bytes(window)
-            more = next(self._windows, None)
-            if more is None:
-                return held
-            self._taken_bytes += more.nbytes
+            self._held = bytes(window[-_HELD_BYTES:])
+            return window[:-_HELD_BYTES] if window.nbytes > _HELD_BYTES else self._end()
         raise wrong_size(self._taken_bytes, self.size_bytes, "at least ")
+
+    def _end(self) -> bytes:
+        more = next(self._windows, None)
+        if more is not None:
+            raise wrong_size(self._taken_bytes + more.nbytes, self.size_bytes, "at least ")
+        held, self._held = self._held, b""
+        return held
 
     def close(self) -> None:
         """Lets go of what the body holds while it is read."""
-        self._rest = b""
+        self._rest = self._held = b""
         windows: Iterator[memoryview] = self._windows
         close = getattr(windows, "close", None)
         if close is not None:

@@ -1,29 +1,28 @@
-"""Connections at rest: each in a handle of its own, used again last in, first out."""
+"""Connections at rest, used again last in, first out."""
 
 from __future__ import annotations
 
-import select
 import threading
 from time import monotonic
 
-from storage_guard.wire.handle import Handle
+from storage_guard.wire.connection import Connection
 
-# Many a server closes right after its answer, and libcurl does not look at a connection that rested under a second. To
-# look costs a system call, which a busy thread shall not pay for each exchange.
+# Many a server closes right after its answer. To look costs a system call, which a busy thread shall not pay for each
+# exchange.
 _LOOK_AFTER_S = 0.01
 
 
 class _Resting:
-    __slots__ = ("handle", "origin", "since_s")
+    __slots__ = ("connection", "origin", "since_s")
 
-    def __init__(self, origin: str, handle: Handle) -> None:
+    def __init__(self, origin: str, connection: Connection) -> None:
         self.origin = origin
-        self.handle = handle
+        self.connection = connection
         self.since_s = monotonic()
 
 
 class Pool:
-    """Any thread may call it. Holds at most `size` handles, and none that rested for `keep_idle_s` is given out."""
+    """Any thread may call it. Holds at most `size` connections, and none that rested for `keep_idle_s` is given out."""
 
     def __init__(self, size: int, keep_idle_s: float) -> None:
         self._size = size
@@ -31,16 +30,16 @@ class Pool:
         self._lock = threading.Lock()
         self._resting: list[_Resting] = []
         self._epoch = 0
-        # In use or not: what a child of this process must not let go of.
-        self._all = set[Handle]()
+        # In use or not: what is nobody's in a child of this process.
+        self._all = set[Connection]()
 
     @property
     def epoch(self) -> int:
         """Counts how often the pool was emptied."""
         return self._epoch
 
-    def take(self, origin: str) -> Handle | None:
-        """The handle for this scheme, host and port that rested the shortest, if its connection is worth a try."""
+    def take(self, origin: str) -> Connection | None:
+        """The one for this scheme, host and port that rested the shortest, if it is worth a try."""
         while True:
             with self._lock:
                 found = None
@@ -51,37 +50,37 @@ class Pool:
             if found is None:
                 return None
             rested_s = monotonic() - found.since_s
-            if rested_s < _LOOK_AFTER_S or (rested_s < self._keep_idle_s and not _stirs(found.handle.connection())):
-                return found.handle
-            self.drop(found.handle)
+            if rested_s < _LOOK_AFTER_S or (rested_s < self._keep_idle_s and not found.connection.stirs):
+                return found.connection
+            self.drop(found.connection)
 
-    def add(self, handle: Handle) -> None:
-        """A new handle, in use."""
+    def add(self, connection: Connection) -> None:
+        """A new one, in use."""
         with self._lock:
-            self._all.add(handle)
+            self._all.add(connection)
 
-    def give(self, origin: str, handle: Handle, epoch: int) -> None:
-        """A handle that is no longer in use. `epoch` is that of when it was taken."""
-        surplus: list[Handle] = []
+    def give(self, origin: str, connection: Connection, epoch: int) -> None:
+        """One that is no longer in use. `epoch` is that of when it was taken."""
+        surplus: list[Connection] = []
         now_s = monotonic()
         with self._lock:
             if epoch != self._epoch:
-                surplus.append(handle)
+                surplus.append(connection)
             else:
-                self._resting.append(_Resting(origin, handle))
+                self._resting.append(_Resting(origin, connection))
                 # The first rested the longest.
                 while self._resting and (
                     len(self._resting) > self._size or now_s - self._resting[0].since_s >= self._keep_idle_s
                 ):
-                    surplus.append(self._resting.pop(0).handle)
+                    surplus.append(self._resting.pop(0).connection)
         for each in surplus:
             self.drop(each)
 
-    def drop(self, handle: Handle) -> None:
-        """A handle whose connection is not to be used again."""
+    def drop(self, connection: Connection) -> None:
+        """One that is not to be used again."""
         with self._lock:
-            self._all.discard(handle)
-        handle.close()
+            self._all.discard(connection)
+        connection.close()
 
     def clear(self) -> None:
         """Closes what rests now, and what is in use as soon as it is given back."""
@@ -89,13 +88,9 @@ class Pool:
             self._epoch += 1
             resting, self._resting = self._resting, []
         for each in resting:
-            self.drop(each.handle)
+            self.drop(each.connection)
 
-
-def _stirs(descriptor: int) -> bool:
-    """Whether the service has closed a connection, or sent what nobody asked for. -1, where there is none, is fine."""
-    if descriptor < 0:
-        return False
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    def abandon(self) -> None:
+        """In a child of the process, where all of them are the parent's, and a lock may be held for ever."""
+        for each in list(self._all):
+            each.close()

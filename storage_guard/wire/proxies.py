@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from storage_guard.driver import Refused
 from storage_guard.wire.settings import Settings
 
-_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_SCHEMES = ("http", "https")
 
 
 class Proxy(NamedTuple):
@@ -22,6 +23,14 @@ class Proxy(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Proxy({self.url!r})"
+
+    @property
+    def authorization(self) -> str:
+        """The line that tells it who we are; empty without credentials. Others than Basic need a second request."""
+        if not (self.user or self.password):
+            return ""
+        told = b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
+        return f"Proxy-Authorization: Basic {told}\r\n"
 
 
 def proxy_of(origin: str, settings: Settings, environment: Mapping[str, str]) -> Proxy | None:
@@ -87,6 +96,8 @@ def _parsed(text: str) -> Proxy:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
+    if parts.scheme.startswith("socks"):
+        raise Refused(f"the proxy {host}:{port} speaks SOCKS, which is not supported here", why="request")
     clean = url.isascii() and url.isprintable()
     if not host or parts.scheme not in _SCHEMES or not clean:
         raise Refused("a proxy's URL is like http://host:port, and what was given is not", why="request")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
+from typing import NamedTuple
 
+from storage_guard.wire.messages import split
 from storage_guard.wire.proxies import Proxy, proxy_of
 from storage_guard.wire.settings import Settings
 
-# Where systems keep theirs; a libcurl from a wheel looks where its builder's system did.
+# Where systems keep theirs; the OpenSSL of an interpreter looks where the system did that it was built on.
 _CERTIFICATES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -19,20 +21,41 @@ _CERTIFICATES = (
 )
 
 
+class Way(NamedTuple):
+    """To one scheme, host and port. `authorization`: the line that tells the proxy of a plain request who we are."""
+
+    origin: str
+    host: str
+    proxy: Proxy | None
+    authorization: str
+
+    @property
+    def forwarded(self) -> bool:
+        """Whether a proxy reads the request itself, and is to be told the whole URL."""
+        return self.proxy is not None and self.origin.startswith("http:")
+
+
 class Routes:
-    """`certificates`: the file or folder to believe; None leaves libcurl's own."""
+    """`certificates`: the file or folder to believe; None leaves OpenSSL's own."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._proxies: dict[str, Proxy | None] = {}
+        self._ways: dict[str, Way] = {}
         self.certificates = certificates_of(settings, os.environ)
 
-    def proxy_of(self, origin: str) -> Proxy | None:
-        """As the environment was when it was first asked for this scheme, host and port. Raises `Refused`."""
-        try:
-            return self._proxies[origin]
-        except KeyError:
-            return self._proxies.setdefault(origin, proxy_of(origin, self._settings, os.environ))
+    def of(self, url: str) -> tuple[Way, str]:
+        """How to reach it, and what to ask for there. By the environment as it was when this scheme, host and port were
+        first asked for. Raises `Refused` for what is no URL, and for a proxy that is none."""
+        origin, target = split(url)
+        way = self._ways.get(origin)
+        if way is None:
+            way = self._ways.setdefault(origin, self._way(origin))
+        return way, f"{origin}{target}" if way.forwarded else target
+
+    def _way(self, origin: str) -> Way:
+        proxy = proxy_of(origin, self._settings, os.environ)
+        plain = proxy is not None and origin.startswith("http:")
+        return Way(origin, origin.partition("://")[2], proxy, proxy.authorization if proxy and plain else "")
 
 
 def certificates_of(settings: Settings, environment: Mapping[str, str]) -> str | None:

@@ -17,9 +17,8 @@ class Settings:
     """For the name, the connection, a proxy's tunnel and TLS together. Nothing has been sent until then."""
 
     idle_timeout_s: float = 60.0
-    """An exchange is given up when no byte of its bodies has moved, either way, for so long, and up to a second more.
-    For what is small, in a `Loop` and where 10 s or more are given, it is libcurl's measure: whole seconds, rounded up,
-    and up to six more. What a body takes to be read does not count."""
+    """An exchange is given up when no byte of its bodies has moved, either way, for so long, and in a `Loop` up to a
+    quarter of a second more. What a body takes to be read does not count."""
 
     total_timeout_s: float | None = None
     """For an exchange from its beginning to its end, the reading of its body included. None: no bound."""
@@ -47,7 +46,7 @@ class Settings:
 
     pool_size: int = 128
     """Connections that are kept for use again. While they are in use there may be more, one for each calling thread.
-    Each takes three descriptors."""
+    Each takes one descriptor."""
 
     keep_idle_s: float = 20.0
     """A connection that nobody used for so long is not used again: services close theirs silently after about 60 s."""

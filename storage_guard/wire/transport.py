@@ -3,21 +3,21 @@
     transport = Transport(Settings())
     answer = transport.exchange(Request("PUT", "https://host/key", signed_headers, body))
 
-An exchange is carried by a handle of libcurl's that keeps its connection; handles rest in a pool. (A connection cache
-that threads share is not safe: https://curl.se/libcurl/c/CURLSHOPT_SHARE.html.) Nothing is retried, redirected, decoded
-or looked up in a netrc, there are no cookies, and certificates are verified.
+Nothing is retried, redirected, decoded or looked up in a netrc, there are no cookies, and certificates are verified.
+HTTP/1.1 is spoken here, and not by a library (docs/wire.md): the caller's thread sends and reads on a connection that
+nobody else uses meanwhile, so it is known of each byte whether it was sent.
 """
 
 from __future__ import annotations
 
-import threading
-
-import pycurl
-
+from storage_guard.driver import WINDOW_BYTES, Body
 from storage_guard.wire import log
 from storage_guard.wire.children import register
-from storage_guard.wire.handle import Handle
-from storage_guard.wire.messages import Answer, Request, origin_of
+from storage_guard.wire.connecting import Connector
+from storage_guard.wire.incoming import Incoming
+from storage_guard.wire.meanings import proxy_refused
+from storage_guard.wire.messages import Answer, Request, head_of
+from storage_guard.wire.outgoing import Outgoing, whole
 from storage_guard.wire.pool import Pool
 from storage_guard.wire.routes import Routes
 from storage_guard.wire.settings import Settings
@@ -29,12 +29,13 @@ class Transport:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._routes = Routes(settings)
+        self._connector = Connector(settings, self._routes.certificates)
         self._pool = Pool(settings.pool_size, settings.keep_idle_s)
         register(self)
 
     def proxy_of(self, url: str) -> str | None:
         """The proxy, without its credentials, that a request goes through. Raises `Refused`."""
-        proxy = self._routes.proxy_of(origin_of(url))
+        proxy = self._routes.of(url)[0].proxy
         return None if proxy is None else proxy.url
 
     def exchange(self, request: Request) -> Answer:
@@ -42,32 +43,45 @@ class Transport:
 
         Raises `Busy` if nothing of it was sent, `Refused` if nothing was and nothing will be (a certificate, a proxy
         that wants credentials, what is no URL or header, a body of another length than announced), and else `Lost`.
-        What the body raises comes out as it is, and so does KeyboardInterrupt: in the main thread a signal is noticed
-        within a second.
+        What the body raises comes out as it is, and so does KeyboardInterrupt, at once.
         """
-        origin = origin_of(request.url)
-        proxy = self._routes.proxy_of(origin)
-        pool = self._pool
-        epoch = pool.epoch
         started_s = log.start()
-        handle = pool.take(origin)
-        if handle is None:
-            handle = Handle(self._settings, self._routes.certificates, alone=True)
-            pool.add(handle)
-        code, text = pycurl.E_OK, ""
+        body: bytes | Outgoing = b""
         try:
-            handle.load(request, proxy, watched=threading.current_thread() is threading.main_thread())
-            try:
-                handle.curl.perform()
-            except pycurl.error as exc:
-                code, text = exc.args
-            answer = handle.answer(request, code, text)
+            body = _outgoing(request.body)
+            answer = self._exchange(request, body)
         except BaseException as exc:
-            pool.drop(handle)
             log.failed(request, exc, started_s)
             raise
-        pool.give(origin, handle, epoch)
+        finally:
+            if isinstance(body, Outgoing):
+                body.close()
         log.answered(request, answer, started_s)
+        return answer
+
+    def _exchange(self, request: Request, body: bytes | Outgoing) -> Answer:
+        way, target = self._routes.of(request.url)
+        size_bytes = len(body) if isinstance(body, bytes) else body.size_bytes
+        head = head_of(request, target, way.host, size_bytes, agent=self._settings.user_agent, more=way.authorization)
+        about = request.about or request.method
+        pool = self._pool
+        epoch = pool.epoch
+        connection = pool.take(way.origin)
+        if connection is None:
+            connection = self._connector.connect(way.origin, way.proxy, about)
+            pool.add(connection)
+        incoming = Incoming(request.method, request.answer_bytes, about)
+        again = False
+        try:
+            again = connection.exchange(head, body, incoming, self._settings)
+        finally:
+            if again:
+                pool.give(way.origin, connection, epoch)
+            else:
+                pool.drop(connection)
+        answer = incoming.answer()
+        if answer.status == 407 and way.proxy is not None:
+            raise proxy_refused(about, 407)
         return answer
 
     def close(self) -> None:
@@ -75,7 +89,16 @@ class Transport:
         new ones. May be called again."""
         self._pool.clear()
 
-    def after_fork(self) -> Pool:
-        inherited = self._pool
+    def after_fork(self) -> None:
+        self._pool.abandon()
         self._pool = Pool(self._settings.pool_size, self._settings.keep_idle_s)
-        return inherited
+        self._connector.after_fork()
+
+
+def _outgoing(body: Body | bytes | None) -> bytes | Outgoing:
+    """A small body is read before anything is sent."""
+    if body is None:
+        return b""
+    if isinstance(body, bytes):
+        return body
+    return whole(body) if body.size_bytes <= WINDOW_BYTES else Outgoing(body)

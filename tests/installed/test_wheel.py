@@ -17,7 +17,7 @@ from installed.environment import ROOT, Environment, build_wheel, names_in
 BACKENDS = {folder.name: folder for folder in (ROOT / "backends").glob("storage_guard_*")}
 PACKAGES = {"storage_guard": ROOT / "storage_guard", **BACKENDS}
 FOR_LATER = {"fastcrc", "asyncio", "multiprocessing", "ssl", "ctypes", "importlib.metadata", *BACKENDS}
-SERVICES = {"oss2", "boto3", "botocore", "awscrt", "pycurl", "fsspec", "pytest"}
+SERVICES = {"oss2", "boto3", "botocore", "awscrt", "fsspec", "pytest"}
 
 
 @pytest.fixture(scope="module")

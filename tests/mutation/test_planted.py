@@ -45,8 +45,8 @@ TABLE = (
     Planted(
         "every attempt writes under a new id",
         "storage_guard.engine.payload",
-        "        return _watched(body, watch, lambda body: driver.put_new(key, body, meta))",
-        "        return _watched(body, watch, lambda body: driver.put_new(key, body, WriteMeta(f'{id(body)}')))",
+        "            return driver.put_new(key, body, meta)",
+        "            return driver.put_new(key, body, WriteMeta(f'{id(body)}'))",
         FAULTS,
         "test_what_is_told_is_true_for_every_one_and_two_faults",
     ),

@@ -149,7 +149,7 @@ DEFECTS = {
         "not written",
     ),
     "exists is believed unasked": (
-        "    return replace(write, doing=Doing.HEAD, why=Why.EXISTS, sole=sole)",
+        "    return write._replace(doing=Doing.HEAD, why=Why.EXISTS, sole=sole)",
         "    return _decide(write, Verdict.EXISTS)",
         "told EXISTS about its own write",
     ),
@@ -159,13 +159,13 @@ DEFECTS = {
         "told PRESENT about its own write",
     ),
     "an accepted abort fences unasked": (
-        "            return replace(write, doing=Doing.LIST, aborts=write.aborts + 1)",
-        "            return replace(write, doing=Doing.HEAD, fenced=True)",
+        "            return write._replace(doing=Doing.LIST, aborts=write.aborts + 1)",
+        "            return write._replace(doing=Doing.HEAD, fenced=True)",
         "not written",
     ),
     "an abort that finds nothing fences": (
-        "            return replace(write, doing=Doing.HEAD, aborts=write.aborts + 1)\n        case Answer.LOST",
-        "            return replace(write, doing=Doing.HEAD, fenced=True)\n        case Answer.LOST",
+        "            return write._replace(doing=Doing.HEAD, aborts=write.aborts + 1)\n        case Answer.LOST",
+        "            return write._replace(doing=Doing.HEAD, fenced=True)\n        case Answer.LOST",
         "not written",
     ),
     "a failing HEAD counts as absent": (
@@ -174,12 +174,12 @@ DEFECTS = {
         "not written",
     ),
     "a refusal is believed of a suspect write": (
-        "    if write.suspect:\n        return replace(write, doing=Doing.HEAD, why=Why.REFUSED)\n",
+        "    if write.suspect:\n        return write._replace(doing=Doing.HEAD, why=Why.REFUSED)\n",
         "",
         "not written",
     ),
     "one absent HEAD ends a lost put": (
-        "            return replace(write, doing=Doing.COMMIT, pause=True)\n        case Why.GONE_SOLE",
+        "            return write._replace(doing=Doing.COMMIT, pause=True)\n        case Why.GONE_SOLE",
         "            return _decide(write, Verdict.NOT_WRITTEN)\n        case Why.GONE_SOLE",
         "not written",
     ),
@@ -194,8 +194,8 @@ DEFECTS = {
         "not written",
     ),
     "sending the rest makes up for a finish that may be on its way": (
-        "return replace(write, doing=Doing.COMMIT, sent=True)",
-        "return replace(write, doing=Doing.COMMIT, sent=True, suspect=False)",
+        "return write._replace(doing=Doing.COMMIT, sent=True)",
+        "return write._replace(doing=Doing.COMMIT, sent=True, suspect=False)",
         "not written",
     ),
     "an upload without its parts is finished": (
@@ -209,17 +209,17 @@ DEFECTS = {
         "finishes an upload that has not got its parts",
     ),
     "whoever is seen beside the parts is us": (
-        "return _seen(replace(write, why=Why.EXISTS, sole=False), answer)",
+        "return _seen(write._replace(why=Why.EXISTS, sole=False), answer)",
         "return _decide(write, Verdict.CREATED)",
         "told created, and nothing of its landed",
     ),
     "whoever is seen beside the parts is another": (
-        "return _seen(replace(write, why=Why.EXISTS, sole=False), answer)",
+        "return _seen(write._replace(why=Why.EXISTS, sole=False), answer)",
         "return _seen(write, Answer.THEIRS)",
         "told EXISTS about its own write",
     ),
     "a part of an upload that is gone proves that nothing landed": (
-        "            return replace(write, doing=Doing.HEAD, why=Why.GONE)",
+        "            return write._replace(doing=Doing.HEAD, why=Why.GONE)",
         "            return _decide(write, Verdict.NOT_WRITTEN)",
         "not written",
     ),

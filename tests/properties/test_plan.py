@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage_guard.body import WINDOW_BYTES
 from storage_guard.model import GiB, Limits, MiB, TiB
 from storage_guard.plan import (
     COPIED_AT_ONCE,
     ONE_REQUEST,
+    PART_STEP_BYTES,
     Plan,
     TooLarge,
     copied_part_bytes,
@@ -170,11 +170,11 @@ def test_a_stream_reaches_as_far_as_its_parts_however_many_there_are() -> None:
         (32 * MiB, 2 * MiB),
         (48 * MiB, 3 * MiB),
         (64 * MiB, 4 * MiB),
-        (64 * MiB + 1, 4 * MiB + WINDOW_BYTES),
+        (64 * MiB + 1, 4 * MiB + PART_STEP_BYTES),
         (96 * MiB, 6 * MiB),
         (128 * MiB, 8 * MiB),
-        (128 * MiB + 1, 4 * MiB + WINDOW_BYTES),
-        (136 * MiB, 4 * MiB + WINDOW_BYTES),
+        (128 * MiB + 1, 4 * MiB + PART_STEP_BYTES),
+        (136 * MiB, 4 * MiB + PART_STEP_BYTES),
         (256 * MiB, 8 * MiB),
         (TiB, 8 * MiB),
     ],
@@ -187,10 +187,10 @@ def test_an_object_is_cut_into_rounds_of_sixteen_parts_of_two_to_eight_mib(size_
 @given(size_bytes=st.integers(64 * MiB, 2 * GiB))
 def test_no_part_is_left_over_behind_the_last_round(size_bytes: int) -> None:
     part_bytes = usual_part_bytes(size_bytes)
-    assert part_bytes % WINDOW_BYTES == 0
+    assert part_bytes % PART_STEP_BYTES == 0
     parts = -(-size_bytes // part_bytes)
     rounds = -(-parts // 16)
-    assert 16 * rounds * (part_bytes - WINDOW_BYTES) < size_bytes <= 16 * rounds * part_bytes
+    assert 16 * rounds * (part_bytes - PART_STEP_BYTES) < size_bytes <= 16 * rounds * part_bytes
 
 
 @given(size_bytes=st.integers(1, 10 * TiB))

@@ -118,7 +118,7 @@ def _abort_fences(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def aborted(write: outcome.Write, answer: Answer) -> outcome.Write:
         after = sound(write, answer)
-        return replace(after, fenced=True) if after.doing is Doing.HEAD else after
+        return after._replace(fenced=True) if after.doing is Doing.HEAD else after
 
     monkeypatch.setitem(outcome._STEPS, Doing.ABORT, aborted)
 

@@ -38,14 +38,6 @@ def getaddrinfo(host, port, *more, **options):
         host, port = "127.0.0.1", int(os.environ["LOOPBACK_PORT"])
     return resolved(host, port, *more, **options)
 socket.getaddrinfo = getaddrinfo
-
-import pycurl
-from storage_guard.wire import handle
-set_up = handle.set_up
-def set_up_for_here(curl, *settings):
-    set_up(curl, *settings)
-    curl.setopt(pycurl.CONNECT_TO, [f"::127.0.0.1:{{os.environ['LOOPBACK_PORT']}}"])
-handle.set_up = set_up_for_here
 """
 
 

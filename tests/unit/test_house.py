@@ -49,7 +49,7 @@ PURE = {
     *("statistics", "typing_extensions", "urllib.parse", "xml"),
 }
 WORLDLY_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
-SERVICES = {"oss2", "alibabacloud_oss_v2", "boto3", "botocore", "awscrt", "pycurl", "fsspec", "pytest"}
+SERVICES = {"oss2", "alibabacloud_oss_v2", "boto3", "botocore", "awscrt", "fsspec", "pytest"}
 
 FOR_DRIVERS = "driver errors body checksum names wire"  # what a backend is made of
 PUBLIC = ". driver errors model clock retry signals testing"  # "." is storage_guard itself
@@ -222,7 +222,12 @@ MAY = {
     "storage_guard/testing/server/heads.py": Room("testing.server.exchange", pure=True),
     "storage_guard/testing/server/framing.py": Room("testing.server.heads", pure=True),
     "storage_guard/testing/server/links.py": Room(pure=True),
-    "storage_guard/wire/": Room("driver wire", also="pycurl"),
+    "storage_guard/wire/": Room("driver wire"),
+    "storage_guard/wire/heads.py": Room("driver", pure=True),
+    "storage_guard/wire/incoming.py": Room("driver wire.heads wire.messages", pure=True),
+    "storage_guard/wire/messages.py": Room("driver", pure=True),
+    "storage_guard/wire/outgoing.py": Room("driver", pure=True),
+    "storage_guard/wire/proxies.py": Room("driver wire.settings"),
     "storage_guard/wire/document.py": Room(pure=True),
     "storage_guard/wire/services/": Room("driver wire.document wire.services", pure=True),
     "storage_guard/wire/services/carrying.py": Room("driver wire"),
@@ -276,7 +281,7 @@ MAY = {
     "benchmarks/harness/certificates.py": Room(also="cryptography"),
     "benchmarks/harness/serve.py": Room("testing", also="benchmarks"),
     "benchmarks/harness/copies.py": Room("testing"),
-    "benchmarks/harness/clients/ours.py": Room(PUBLIC, also="benchmarks pycurl"),
+    "benchmarks/harness/clients/ours.py": Room(PUBLIC, also="benchmarks"),
     "benchmarks/harness/clients/by_oss2.py": Room(also="benchmarks oss2 crcmod"),
     "benchmarks/harness/clients/by_oss_v2.py": Room(also="benchmarks alibabacloud_oss_v2 crcmod"),
     "benchmarks/harness/clients/by_opendal.py": Room(also="benchmarks opendal"),

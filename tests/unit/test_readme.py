@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,7 @@ def check_cell(cell: str, write: Write, answer: Answer, where: str) -> None:
     done: set[str] = set()
     # Nothing is suspect before its first commit, and a new upload begins unsuspected.
     for variant in VARIANTS[: -1 if write.doing is Doing.BEGIN else None]:
-        after = step(replace(write, **variant), answer)
+        after = step(write._replace(**variant), answer)
         done.add(after.doing.name if after.verdict is None else f"**{after.verdict.name.lower().replace('_', ' ')}**")
         if after.pause:
             done.add("wait")

@@ -100,8 +100,8 @@ def test_a_client_feels_the_latency_of_each_of_its_round_trips() -> None:
             assert client.answer()[0] == 200
         # The connection's own round trip, and three.
         assert 0.2 <= clock.now_s() - started_s <= 4
-        client.send(put("k", b"data", "Expect: 100-continue")[:-4])
         started_s = clock.now_s()
+        client.send(put("k", b"data", "Expect: 100-continue")[:-4])
         assert client.answer()[0] == 100
         assert clock.now_s() - started_s >= 0.05
 

@@ -140,8 +140,9 @@ _kept: list[socket.socket] = []
 
 
 @contextlib.contextmanager
-def tunnelling(user_and_password: bytes = b"") -> Generator[Scripted]:
-    """A proxy that opens tunnels for those who know the password, in base64; `heard` are the heads it was sent."""
+def tunnelling(user_and_password: bytes = b"", tls: ssl.SSLContext | None = None) -> Generator[Scripted]:
+    """A proxy that opens tunnels for those who know the password, in base64; `heard` are the heads it was sent. `tls`:
+    it is reached over it."""
     listener = socket.create_server(("127.0.0.1", 0))
     proxy = Scripted(listener.getsockname()[1])
     ends: list[socket.socket] = []
@@ -156,6 +157,9 @@ def tunnelling(user_and_password: bytes = b"") -> Generator[Scripted]:
 
     def serve(sock: socket.socket) -> None:
         with contextlib.suppress(OSError):
+            if tls is not None:
+                sock = tls.wrap_socket(sock, server_side=True)
+                ends.append(sock)  # the other has let go of the descriptor
             head = b""
             while not head.endswith(b"\r\n\r\n"):
                 head += sock.recv(1)

@@ -56,11 +56,9 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ways]:
     ways.let_go.set()
 
 
-def in_a_crowd(
-    ways: Ways, request: Request, *, crowd: int = 5, in_main: bool = False, idle_timeout_s: float = 60.0
-) -> None:
+def in_a_crowd(ways: Ways, request: Request, *, crowd: int = 5, in_main: bool = False) -> None:
     """Carries a request, in a thread or in the main one, while `crowd` others are under way."""
-    carrier = Carrier(Settings(idle_timeout_s=idle_timeout_s), message.Answer, ())
+    carrier = Carrier(Settings(), message.Answer, ())
     large = Request("PUT", "http://service/large", {}, BytesBody(bytes(WINDOW_BYTES + 1)))
     others = [threading.Thread(target=carrier.exchange, args=(large, NOW)) for _ in range(crowd)]
     for each in others:
@@ -116,8 +114,3 @@ def test_a_loop_that_was_closed_meanwhile_is_done_without(ways: Ways, monkeypatc
     monkeypatch.setattr(Loop, "submit", closed)
     in_a_crowd(ways, SMALL)
     assert [each.body for each in ways.alone] == [b"small"]
-
-
-def test_an_idle_time_that_the_loop_would_see_late_is_watched_by_each_thread(ways: Ways) -> None:
-    in_a_crowd(ways, SMALL, idle_timeout_s=1.0)
-    assert (ways.shared, ways.alone) == ([], [SMALL])

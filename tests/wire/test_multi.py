@@ -10,15 +10,13 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from storage_guard.body import BytesBody
 from storage_guard.driver import Busy, Lost, Refused, Signal
 from storage_guard.testing.server import running
-from storage_guard.wire.engine import Engine
+from storage_guard.wire.connection import Connection
 from storage_guard.wire.messages import Answer, Request
 from storage_guard.wire.multi import Loop
 from storage_guard.wire.pending import Pending
@@ -140,12 +138,12 @@ def test_a_connection_whose_answer_was_cut_is_not_used_again() -> None:
     assert found == [Answer if data == b"good" else Lost for data in bodies]
 
 
-def test_a_second_answer_is_nobodys() -> None:
+def test_two_answers_are_none() -> None:
     answers = OK + OK.replace(b"200", b"409")
     with scripted(lambda heard: answers if heard.body == b"two" else OK) as server, Loop(Settings()) as loop:
         bodies = [b"two" if k % 3 == 0 else b"one" for k in range(60)]
         pending = [loop.submit(Request("PUT", server.url + "/k", {}, data)) for data in bodies]
-        assert [each.result(30).status for each in pending] == [200] * 60
+        assert [type(outcome(each)) for each in pending] == [Lost if data == b"two" else Answer for data in bodies]
 
 
 def test_what_was_not_sent_is_told_apart(tmp_path: Path) -> None:
@@ -364,16 +362,30 @@ def test_a_loop_that_is_dropped_ends_its_thread() -> None:
         assert not thread.is_alive()
 
 
-def test_trouble_with_one_answer_does_not_keep_those_before_it_from_who_waits() -> None:
-    good, bad = Pending(Request("PUT", "http://h/1", {}), None), RuntimeError("of our own")
+def test_trouble_of_our_own_does_not_keep_from_who_waits_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived, go_on = threading.Event(), threading.Event()
 
-    def conclude(curl: Pending | RuntimeError, _code: int, _text: str) -> tuple[Pending, Signal]:
-        if isinstance(curl, RuntimeError):
-            raise curl
-        return curl, Busy("told")
+    def script(heard: Heard) -> bytes:
+        if heard.body == b"held":
+            arrived.set()
+            assert go_on.wait(20)
+        return OK
 
-    read: tuple[int, list[object], list[object]] = (0, [good, bad], [])
-    engine: Any = SimpleNamespace(_multi=SimpleNamespace(info_read=lambda: read), _conclude=conclude)
-    with pytest.raises(RuntimeError, match="of our own"):
-        Engine._finish(engine)
-    assert isinstance(outcome(good), Busy)
+    def troubled(*_: object) -> bool:
+        raise RuntimeError("of our own")
+
+    trouble: list[object] = []
+
+    def told(args: threading.ExceptHookArgs) -> None:
+        trouble.append(args.exc_value)
+
+    monkeypatch.setattr(threading, "excepthook", told)
+    with scripted(script) as server, Loop(Settings(), connections=2) as loop:
+        held = loop.submit(Request("PUT", server.url + "/k", {}, b"held"))
+        assert arrived.wait(10)
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "receive_some", troubled)
+            go_on.set()
+            assert isinstance(outcome(held), Lost)
+        assert loop.submit(Request("PUT", server.url + "/k", {}, b"x")).result(30).status == 200
+    assert [str(each) for each in trouble] == ["of our own"]

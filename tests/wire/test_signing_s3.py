@@ -59,12 +59,12 @@ def spaces_only(value: str) -> str:
     return " ".join(each for each in value.split(" ") if each)
 
 
-def all_names(fields: Mapping[str, str]) -> list[str]:
-    return sorted(fields)
+def all_names(fields: tuple[str, ...]) -> tuple[list[str], str]:
+    return sorted(fields), ";".join(sorted(fields))
 
 
-def own_names(fields: Mapping[str, str]) -> list[str]:
-    return sorted(name for name in fields if name.startswith("x-amz-") or name in ("host", "content-type"))
+def own_names(fields: tuple[str, ...]) -> tuple[list[str], str]:
+    return all_names(tuple(name for name in fields if name.startswith("x-amz-") or name in ("host", "content-type")))
 
 
 PLANTED: dict[str, tuple[object, str, Callable[..., object]]] = {

@@ -59,7 +59,7 @@ def test_the_length_that_a_head_tells_is_no_bodys() -> None:
         for _ in range(2):
             got = transport.exchange(Request("HEAD", server.url + "/k", {}))
             assert (got.status, got.headers["content-length"]) == (200, str(size_bytes))
-        with pytest.raises(Lost, match=r"\(libcurl 63\)|bytes"):
+        with pytest.raises(Lost, match="bytes"):
             transport.exchange(Request("GET", server.url + "/k", {}))
 
 

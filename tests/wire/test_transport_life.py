@@ -69,11 +69,11 @@ def test_many_threads_leave_no_more_connections_than_the_pool_holds() -> None:
         assert server.connections < threads * each / 4  # those that the pool is too small for come and go
         gc.collect()
         server.wait_idle()
-        # Three are libcurl's; a server in this process has an end of each connection too, and lets go of it later.
+        # A server in this process has an end of each connection too, and lets go of it later.
         give_up_s = time.monotonic() + 10
-        while descriptors() > serving + 4 * pool_size and time.monotonic() < give_up_s:
+        while descriptors() > serving + 2 * pool_size and time.monotonic() < give_up_s:
             threading.Event().wait(0.01)
-        assert descriptors() <= serving + 4 * pool_size
+        assert descriptors() <= serving + 2 * pool_size
         transport.close()
         transport.close()
         while descriptors() > serving and time.monotonic() < give_up_s:

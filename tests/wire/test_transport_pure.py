@@ -2,109 +2,107 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from typing import Any
 
-import pycurl
 import pytest
 
 from storage_guard.driver import Busy, Lost, Refused, Signal
 from storage_guard.wire.heads import MAX_HEADERS, Head, parse
-from storage_guard.wire.meanings import failure
-from storage_guard.wire.messages import Answer, Request, bare, lines_of, origin_of
+from storage_guard.wire.meanings import tunnel_refused, unconnected
+from storage_guard.wire.messages import Answer, Request, bare, head_of, split
 from storage_guard.wire.proxies import Proxy, proxy_of
 from storage_guard.wire.routes import certificates_of
 from storage_guard.wire.settings import Settings
 
-NOT_SENT: dict[int, type[Signal]] = {
-    pycurl.E_COULDNT_RESOLVE_HOST: Busy,
-    pycurl.E_COULDNT_RESOLVE_PROXY: Busy,
-    pycurl.E_COULDNT_CONNECT: Busy,
-    pycurl.E_OPERATION_TIMEDOUT: Busy,
-    pycurl.E_SSL_CONNECT_ERROR: Busy,
-    pycurl.E_RECV_ERROR: Busy,
-    pycurl.E_SEND_ERROR: Busy,
-    pycurl.E_OUT_OF_MEMORY: Busy,
-    pycurl.E_PEER_FAILED_VERIFICATION: Refused,
-    pycurl.E_SSL_CACERT_BADFILE: Refused,
-    pycurl.E_SSL_CERTPROBLEM: Refused,
-    pycurl.E_SSL_ISSUER_ERROR: Refused,
-    pycurl.E_URL_MALFORMAT: Refused,
-    pycurl.E_UNSUPPORTED_PROTOCOL: Refused,
-}
+
+def failed(kind: type[ssl.SSLError], reason: str) -> ssl.SSLError:
+    exc = kind(1, f"[SSL: {reason}] in words")
+    exc.reason = reason
+    return exc
 
 
-@pytest.mark.parametrize("code", NOT_SENT)
-def test_a_failure_is_definite_only_if_nothing_was_sent(code: int) -> None:
-    assert type(failure(code, "text", "put of 'k'", begun=False)) is NOT_SENT[code]
-    assert type(failure(code, "text", "put of 'k'", begun=True)) is Lost
+UNCONNECTED: list[tuple[OSError, type[Signal]]] = [
+    (ConnectionRefusedError(111, "Connection refused"), Busy),
+    (TimeoutError("no connection in time"), Busy),
+    (socket.gaierror(-2, "Name or service not known"), Busy),
+    (OSError(24, "Too many open files"), Busy),
+    (failed(ssl.SSLEOFError, "UNEXPECTED_EOF_WHILE_READING"), Busy),
+    (failed(ssl.SSLError, "TLSV1_ALERT_INTERNAL_ERROR"), Busy),
+    (failed(ssl.SSLCertVerificationError, "CERTIFICATE_VERIFY_FAILED"), Refused),
+    (failed(ssl.SSLError, "WRONG_VERSION_NUMBER"), Refused),
+    (failed(ssl.SSLError, "TLSV1_ALERT_PROTOCOL_VERSION"), Refused),
+    (failed(ssl.SSLError, "SSLV3_ALERT_HANDSHAKE_FAILURE"), Refused),
+]
 
 
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("TLS connect error: error:0A00010B:SSL routines::wrong version number", Refused),
-        ("TLS connect error: error:0A00042E:SSL routines::tlsv1 alert protocol version", Refused),
-        ("TLS connect error: error:00000000:lib(0)::reason(0)", Busy),
-        ("TLS connect error: error:0A000126:SSL routines::unexpected eof while reading", Busy),
-    ],
-)
-def test_who_speaks_no_tls_will_not_tomorrow(text: str, kind: type[Signal]) -> None:
-    assert type(failure(pycurl.E_SSL_CONNECT_ERROR, text, "a", begun=False)) is kind
-    assert type(failure(pycurl.E_SSL_CONNECT_ERROR, text, "a", begun=True)) is Lost
+@pytest.mark.parametrize(("exc", "kind"), UNCONNECTED, ids=lambda each: getattr(each, "reason", None))
+def test_without_a_connection_nothing_was_sent_and_some_will_not_be_better_tomorrow(
+    exc: OSError, kind: type[Signal]
+) -> None:
+    found = unconnected(exc, "put of 'k'")
+    assert type(found) is kind
+    assert "nothing was sent" in found.message
 
 
-def test_every_failure_after_the_beginning_is_doubt() -> None:
-    codes = {getattr(pycurl, name) for name in dir(pycurl) if name.startswith("E_") and "MULTI" not in name}
-    assert {type(failure(code, "", "a", begun=True)) for code in codes} == {Lost}
-
-
-@pytest.mark.parametrize(("status", "kind"), [(407, Refused), (403, Refused), (502, Busy), (0, Busy)])
+@pytest.mark.parametrize(("status", "kind"), [(407, Refused), (403, Refused), (502, Busy)])
 def test_what_a_proxy_says_to_a_tunnel(status: int, kind: type[Signal]) -> None:
-    assert type(failure(pycurl.E_RECV_ERROR, "", "a", begun=False, tunnel_status=status)) is kind
+    assert type(tunnel_refused(status, "a")) is kind
 
 
-def test_the_last_head_counts() -> None:
-    lines = [
-        *(b"HTTP/1.1 200 Connection established\r\n", b"Via: p\r\n", b"\r\n", b"HTTP/1.1 100 Continue\r\n", b"\r\n"),
-        *(b"HTTP/1.1 201 C: d\r\n", b"A:b\r\n", b'ETag:  "x: y" \r\n', b"Content-Length: 0\r\n", b"\r\n"),
-        *(b"X-Trailer: t\r\n", b"HTTPish: t\r\n"),
-    ]
-    assert parse(lines, "PUT") == Head(
-        201, {"a": "b", "etag": '"x: y"', "content-length": "0"}, closes=False, delimited=True
+def test_a_head_is_its_status_and_its_headers() -> None:
+    head = b'HTTP/1.1 201 C: d\r\nA:b\r\nETag:  "x: y" \r\nContent-Length: 0'
+    assert parse(head, "PUT") == Head(
+        201, {"a": "b", "etag": '"x: y"', "content-length": "0"}, closes=False, body_bytes=0
     )
 
 
 @pytest.mark.parametrize(
-    ("lines", "method", "closes", "delimited"),
+    ("head", "method", "closes", "body_bytes"),
     [
-        ([b"HTTP/1.1 200 OK\r\n", b"\r\n"], "GET", False, False),
-        ([b"HTTP/1.1 200 OK\r\n", b"\r\n"], "HEAD", False, True),
-        ([b"HTTP/1.1 204 OK\r\n", b"\r\n"], "DELETE", False, True),
-        ([b"HTTP/1.1 304\r\n", b"\r\n"], "GET", False, True),
-        ([b"HTTP/1.0 200 OK\r\n", b"Content-Length: 1\r\n", b"\r\n"], "GET", True, True),
-        ([b"HTTP/1.1 200 OK\r\n", b"connection: Close\r\n", b"Content-Length: 1\r\n", b"\r\n"], "GET", True, True),
-        ([b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n", b"\r\n"], "GET", False, True),
+        (b"HTTP/1.1 200 OK", "GET", False, -1),
+        (b"HTTP/1.1 200 OK", "HEAD", False, 0),
+        (b"HTTP/1.1 204 OK", "DELETE", False, 0),
+        (b"HTTP/1.1 304", "GET", False, 0),
+        (b"HTTP/1.1 304 -\r\nContent-Length: 7", "GET", False, 0),
+        (b"HTTP/1.1 100 -", "PUT", False, 0),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 1", "GET", True, 1),
+        (b"HTTP/1.1 200 OK\r\nconnection: Close\r\nContent-Length: 1", "GET", True, 1),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", "GET", False, None),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", "HEAD", False, 0),
     ],
 )
-def test_where_an_answer_ends(lines: list[bytes], method: str, closes: bool, delimited: bool) -> None:
-    head = parse(lines, method)
-    assert (head.closes, head.delimited) == (closes, delimited)
+def test_where_an_answer_ends(head: bytes, method: str, closes: bool, body_bytes: int | None) -> None:
+    found = parse(head, method)
+    assert (found.closes, found.body_bytes) == (closes, body_bytes)
 
 
 @pytest.mark.parametrize(
-    "lines",
+    "head",
     [
-        *([], [b"\r\n"], [b"HTTP/1.1 200 OK\r\n"], [b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"], [b"HTTP/2 200\r\n", b"\r\n"]),
-        *([b"HTTP/1.1 20x OK\r\n", b"\r\n"], [b"HTTP/1.1 100 C\r\n", b"\r\n"], [b"HTTP/1.1 600 C\r\n", b"\r\n"]),
-        [b"HTTP/1.1 200 OK\r\n", b"no colon\r\n", b"\r\n"],
-        [b"HTTP/1.1 100 C\r\n", b"\r\n", b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"],
-        [b"HTTP/1.1 200 OK\r\n", b"Content-Length: 1\r\n", b"Transfer-Encoding: chunked\r\n", b"\r\n"],
-        [b"HTTP/1.1 200 OK\r\n", *[b"A: b\r\n"] * MAX_HEADERS, b"\r\n"],
+        *(b"", b"HTTP/2 200", b"HTTP/1.2 200", b"HTTP/1.1", b"HTTP/1.1 ", b"HTTP/1.1 20x OK", b"HTTP/1.1 2000 OK"),
+        *(b"HTTP/1.1 600 C", b"HTTP/1.1 099 C", b"HTTP/1.1 101 S", b"HTTP/1.1\t200 OK", b" HTTP/1.1 200 OK"),
+        b"HTTP/1.1 200 OK\r\nno colon",
+        b"HTTP/1.1 200 OK\r\n: no name",
+        b"HTTP/1.1 200 OK\r\nA: b\r\n continued: here",
+        b"HTTP/1.1 200 OK\r\nContent-Length : 1",
+        b"HTTP/1.1 200 OK\r\nA: b\nContent-Length: 1",
+        b"HTTP/1.1 200 OK\r\nA: b\rContent-Length: 1",
+        b"HTTP/1.1 200 OK\r\nA: \0",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1",
+        *(
+            b"HTTP/1.1 200 OK\r\nContent-Length: " + length
+            for length in (b"", b"+1", b"-1", b"0x1", b"1" * 20, b"\xb2")
+        ),
+        *(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + coding for coding in (b"gzip", b"gzip, chunked", b"")),
+        b"HTTP/1.1 200 OK" + b"\r\nA: b" * (MAX_HEADERS + 1),
     ],
 )
-def test_a_head_that_is_not_whole_or_has_two_meanings(lines: list[bytes]) -> None:
+def test_a_head_that_is_none_or_has_two_meanings(head: bytes) -> None:
     with pytest.raises(Lost):
-        parse(lines, "GET")
+        parse(head, "GET")
 
 
 def test_urls_without_their_secrets() -> None:
@@ -115,15 +113,20 @@ def test_urls_without_their_secrets() -> None:
 
 
 def test_the_origin_of_a_url() -> None:
-    assert origin_of("https://b.h-1.com:8443/k%20?a=b&c=%2F") == "https://b.h-1.com:8443"
-    assert origin_of("http://[::1]:80/") == "http://[::1]:80"
-    assert origin_of("http://h") == "http://h"
+    assert split("https://b.h-1.com:8443/k%20?a=b&c=%2F") == ("https://b.h-1.com:8443", "/k%20?a=b&c=%2F")
+    assert split("http://[::1]:80/") == ("http://[::1]:80", "/")
+    assert split("http://h") == ("http://h", "/")
+    assert split("http://h?a") == ("http://h", "/?a")
 
 
-def test_the_lines_of_a_request() -> None:
+def test_the_head_of_a_request() -> None:
     request = Request("PUT", "http://h/k", {"A": "b", "B": "", "Content-Type": "c/d", "Content-Length": "3"})
-    assert lines_of(request, 3) == ["Expect:", "Accept:", "A: b", "B;", "Content-Type: c/d"]
-    assert lines_of(request._replace(headers={}), 3) == ["Expect:", "Accept:", "Content-Type:"]
+    assert head_of(request, "/k", "h", 3, agent="me", more="P: q\r\n") == (
+        b"PUT /k HTTP/1.1\r\nHost: h\r\nUser-Agent: me\r\nP: q\r\n"
+        b"A: b\r\nB: \r\nContent-Type: c/d\r\nContent-Length: 3\r\n\r\n"
+    )
+    bare = request._replace(method="GET", headers={"host": "signed", "user-agent": "signed too"})
+    assert head_of(bare, "/", "h", 0, agent="me") == b"GET / HTTP/1.1\r\nHost: signed\r\nUser-Agent: signed too\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -151,11 +154,20 @@ def test_the_most_particular_proxy_is_taken() -> None:
     assert proxy_of("http://h", Settings(), {"HTTP_PROXY": "http://evil", "REQUEST_METHOD": "GET"}) is None
 
 
+SOCKS = ("socks4://u:secret@h:1080", "socks5h://u:secret@h:1080")
+
+
 def test_a_proxy_keeps_its_credentials_to_itself() -> None:
-    found = proxy_of("http://h", Settings(proxies={"all": "socks5h://u%40:p%3A@p.example:1080/"}), {})
-    assert found == Proxy("socks5h://p.example:1080", "u@", "p:")
+    found = proxy_of("http://h", Settings(proxies={"all": "https://u%40:p%3A@p.example:1080/"}), {})
+    assert found == Proxy("https://p.example:1080", "u@", "p:")
     assert "p:" not in repr(found)
-    for bad in ("ftp://u:secret@h", "http://", "http://u:secret@h:port", "http://h\r\nX: secret"):
+    for bad in (
+        "ftp://u:secret@h",
+        "socks5h://u:secret@h:1080",
+        "http://",
+        "http://u:secret@h:port",
+        "http://h\r\nX: secret",
+    ):
         with pytest.raises(Refused) as caught:
             proxy_of("http://h", Settings(proxies={"all": bad}), {})
         assert "secret" not in str(caught.value)

@@ -168,7 +168,7 @@ def test_a_tunnel_that_is_refused_has_carried_nothing(certified: Certificate, cr
 
 
 def test_a_proxy_that_is_not_there_has_carried_nothing() -> None:
-    for scheme in ("http", "socks5h"):
+    for scheme in ("http", "https"):
         transport = Transport(Settings(proxies={"all": f"{scheme}://127.0.0.1:{closed_port()}"}))
         with pytest.raises(Busy):
             transport.exchange(Request("PUT", "https://host.invalid/k", {}, b"x"))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 import warnings
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
-
-import pycurl
 
 from benchmarks.harness.clients.base import Target
 from storage_guard import GuaranteeWarning, Receipt, Store, open_store
@@ -38,7 +37,8 @@ class Ours:
     @property
     def facts(self) -> dict[str, str]:
         sdk, crc = ("oss2", "fastcrc") if self._target.service == "oss" else ("boto3", "awscrt")
-        return {**{name: version(name) for name in ("storage-guard", sdk, crc)}, "pycurl": pycurl.version, "crc": crc}
+        versions = {name: version(name) for name in ("storage-guard", sdk, crc)}
+        return {**versions, "tls": ssl.OPENSSL_VERSION, "crc": crc}
 
     def set(self, settings: dict[str, Any]) -> None:
         """All share one driver and its connections."""

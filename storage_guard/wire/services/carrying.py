@@ -10,7 +10,6 @@ from typing import Generic
 
 from storage_guard.driver import WINDOW_BYTES, ObjectInfo, Reply
 from storage_guard.wire import messages
-from storage_guard.wire.handle import SHORT_IDLE_S
 from storage_guard.wire.multi import Loop
 from storage_guard.wire.outgoing import whole
 from storage_guard.wire.pending import Pending
@@ -20,9 +19,9 @@ from storage_guard.wire.transport import Transport
 
 _SUBMITTED = 64  # connections at most, for as many small puts as a Store has under way
 
-# A thread that carries its own exchange needs the interpreter's lock back for each line of the answer. With so many of
-# them that costs more than to hand small ones to the loop: 16 threads create half as many again of 4 KiB each
-# (benchmarks/small_creates.py).
+# A thread that carries its own exchange gives the interpreter's lock away three times, and waits for it behind all the
+# others. With so many of them that costs more than to hand small ones to the loop: 16 threads create a quarter more of
+# 4 KiB each (benchmarks/small_creates.py).
 _CROWD = 6
 
 
@@ -39,7 +38,6 @@ class Carrier(Generic[A]):
         self._secret = secret
         self._transport = Transport(settings)
         self._loop = Loop(settings, connections=_SUBMITTED)
-        self._shares = settings.idle_timeout_s >= SHORT_IDLE_S  # which the loop sees late
         self._under_way = deque[None]()  # one for each exchange: what is added to a number can be lost between threads
 
     def proxy_of(self, url: str) -> str | None:
@@ -58,7 +56,7 @@ class Carrier(Generic[A]):
     def _carry(self, signed: messages.Request) -> messages.Answer:
         # Ctrl-C reaches the main thread, which must be able to end its exchange.
         alone = len(self._under_way) < _CROWD or threading.current_thread() is threading.main_thread()
-        if alone or not self._shares or signed.method == "GET" or not self._loop.has_room:
+        if alone or signed.method == "GET" or not self._loop.has_room:
             return self._transport.exchange(signed)
         body = signed.body
         if body is not None and not isinstance(body, bytes):

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from storage_guard.wire.signing.credentials import Credentials
 from storage_guard.wire.signing.daykeys import DayKeys
@@ -71,10 +72,10 @@ class SigV4Signer:
         if credentials.security_token:
             fields["x-amz-security-token"] = credentials.security_token
         day_key = self._keys.of(credentials, stamp[:8])
-        names = _signed_names(fields)
+        names, named = _signed_names(tuple(fields))
         signature = day_key.signature(ALGORITHM, stamp, canonical_request(request, fields, names, self.base_path))
         fields["authorization"] = (
-            f"{ALGORITHM} Credential={credentials.access_key_id}/{day_key.scope}, SignedHeaders={';'.join(names)}, "
+            f"{ALGORITHM} Credential={credentials.access_key_id}/{day_key.scope}, SignedHeaders={named}, "
             f"Signature={signature}"
         )
         return fields
@@ -86,13 +87,13 @@ class SigV4Signer:
         stamp = basic_stamp(at)
         fields = header_fields(request.headers)
         day_key = self._keys.of(credentials, stamp[:8])
-        names = _signed_names(fields)
+        names, named = _signed_names(tuple(fields))
         query = dict(request.params)
         query["X-Amz-Algorithm"] = ALGORITHM
         query["X-Amz-Credential"] = f"{credentials.access_key_id}/{day_key.scope}"
         query["X-Amz-Date"] = stamp
         query["X-Amz-Expires"] = str(expires_s)
-        query["X-Amz-SignedHeaders"] = ";".join(names)
+        query["X-Amz-SignedHeaders"] = named
         if credentials.security_token:
             query["X-Amz-Security-Token"] = credentials.security_token
         signed = canonical_request(request._replace(params=query), fields, names, self.base_path)
@@ -126,17 +127,20 @@ def canonical_request(request: Unsigned, fields: Mapping[str, str], names: list[
     check_method(request.method)
     if "host" not in fields:
         raise ValueError("a request is signed for a host, and the header host is missing")
-    lines = "".join([f"{name}:{_single_spaced(fields[name])}\n" for name in names])
+    lines = "".join([f"{name}:{fields[name]}\n" for name in names])
+    if not lines.isascii() or "  " in lines or "\t" in lines:
+        lines = "".join([f"{name}:{_single_spaced(fields[name])}\n" for name in names])
     path, query = f"{base_path}{object_path(request.bucket, request.key)}", canonical_query(request.params)
     payload = fields.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
     return f"{request.method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{payload}".encode()
 
 
-def _signed_names(fields: Mapping[str, str]) -> list[str]:
-    return sorted([name for name in fields if name not in _NEVER_SIGNED])
-
-
 def _single_spaced(value: str) -> str:
-    if value.isascii() and "  " not in value and "\t" not in value:
-        return value
     return " ".join(value.split())
+
+
+@lru_cache(maxsize=256)  # requests of a kind have the same
+def _signed_names(fields: tuple[str, ...]) -> tuple[list[str], str]:
+    """Sorted; and as they are written."""
+    names = sorted([name for name in fields if name not in _NEVER_SIGNED])
+    return names, ";".join(names)
