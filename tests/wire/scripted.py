@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -137,6 +139,23 @@ def closed_port() -> int:
 
 
 _kept: list[socket.socket] = []
+
+
+def resolving(patch: pytest.MonkeyPatch, *found: str, wait: threading.Event | None = None) -> list[str]:
+    """Every name has these addresses from now on; the names that were asked for."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, port: int, *, type: int, flags: int) -> list[Any]:  # noqa: A002
+        if flags & socket.AI_NUMERICHOST:
+            return list(real(host, port, type=type, flags=flags))
+        asked.append(host)
+        if wait is not None:
+            wait.wait(20)
+        return [each for address in found for each in real(address, port, type=type)]
+
+    patch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
 
 
 @contextlib.contextmanager

@@ -20,26 +20,9 @@ from storage_guard.wire.messages import Request
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.tls import Secured
 from storage_guard.wire.transport import Transport
-from wire.scripted import OK, certificate, closed_port, scripted, tunnelling
+from wire.scripted import OK, certificate, closed_port, resolving, scripted, tunnelling
 
 SECRET = base64.b64encode(b"user:p@ss")
-
-
-def resolving(patch: pytest.MonkeyPatch, *found: str, wait: threading.Event | None = None) -> list[str]:
-    """Every name has these addresses from now on; the names that were asked for."""
-    asked: list[str] = []
-    real = socket.getaddrinfo
-
-    def getaddrinfo(host: str, port: int, *, type: int, flags: int) -> list[Any]:  # noqa: A002
-        if flags & socket.AI_NUMERICHOST:
-            return list(real(host, port, type=type, flags=flags))
-        asked.append(host)
-        if wait is not None:
-            wait.wait(20)
-        return [each for address in found for each in real(address, port, type=type)]
-
-    patch.setattr(socket, "getaddrinfo", getaddrinfo)
-    return asked
 
 
 @pytest.fixture

@@ -17,12 +17,13 @@ from storage_guard.body import BytesBody
 from storage_guard.driver import Busy, Lost, Refused, Signal
 from storage_guard.testing.server import running
 from storage_guard.wire.connection import Connection
+from storage_guard.wire.lines import Lines
 from storage_guard.wire.messages import Answer, Request
 from storage_guard.wire.multi import Loop
 from storage_guard.wire.pending import Pending
 from storage_guard.wire.settings import Settings
 from unit.small_dialect import SmallDialect
-from wire.scripted import OK, Heard, certificate, closed_port, scripted
+from wire.scripted import OK, Heard, certificate, closed_port, resolving, scripted
 
 # Python 3.12 warns whoever forks among threads, which is what this is about.
 FORKS = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -289,6 +290,41 @@ def test_a_child_has_a_loop_of_its_own_and_knows_nothing_of_its_parents_requests
         go_on.set()
         assert [each.result(30).status for each in theirs] == [200, 200]
     assert told == [os.getpid()] * 2
+
+
+def test_what_is_submitted_when_the_loop_is_about_to_rest_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    pending: list[Pending] = []
+    real = Lines.look
+
+    def look(self: Lines) -> None:
+        real(self)
+        if not pending:
+            pending.append(loop.submit(Request("PUT", server.url + "/late", {}, b"x"), at_once=False))
+
+    monkeypatch.setattr(Lines, "look", look)
+    with scripted(lambda heard: OK) as server, Loop(Settings()) as loop:
+        loop._start()
+        assert loop_waits_for(pending).result(10).status == 200
+
+
+def loop_waits_for(pending: list[Pending]) -> Pending:
+    give_up_s = time.monotonic() + 10
+    while not pending and time.monotonic() < give_up_s:
+        threading.Event().wait(0.01)
+    return pending[0]
+
+
+def test_a_loop_that_waits_for_a_connection_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(lambda heard: OK) as server, Loop(Settings(connect_timeout_s=1.0)) as loop:
+        assert loop.submit(Request("PUT", server.url + "/k", {}, b"x")).result(30).status == 200
+        over = threading.Event()
+        resolving(monkeypatch, "127.0.0.1", wait=over)
+        used_s = time.process_time()
+        pending = loop.submit(Request("PUT", f"http://slow.invalid:{server.port}/k", {}, b"x"))
+        threading.Event().wait(0.5)
+        assert time.process_time() - used_s < 0.25  # of this process; a loop that turns takes all of it
+        over.set()
+        assert pending.result(30).status == 200
 
 
 def test_threads_may_share_a_loop() -> None:
