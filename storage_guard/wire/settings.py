@@ -48,8 +48,9 @@ class Settings:
     """Connections that are kept for use again. While they are in use there may be more, one for each calling thread.
     Each takes one descriptor."""
 
-    keep_idle_s: float = 20.0
-    """A connection that nobody used for so long is not used again: services close theirs silently after about 60 s."""
+    keep_idle_s: float = 50.0
+    """A connection that nobody used for so long is not used again: services close theirs after about 60 s. That is seen
+    before it is used, unless the word of it was lost on the way."""
 
     def __post_init__(self) -> None:
         for name in ("connect_timeout_s", "idle_timeout_s", "keep_idle_s", "total_timeout_s"):
