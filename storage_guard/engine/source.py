@@ -109,6 +109,7 @@ class FileSource(Source):
         self.start = start
         self.opened = os.fstat(fd)
         self._size_bytes = max(0, self.opened.st_size - start)
+        self._buffers: list[memoryview] = []  # that nobody reads into: a new one for each part has to be zeroed first
 
     @property
     def path(self) -> str:
@@ -127,6 +128,17 @@ class FileSource(Source):
 
     def held_bytes(self, size_bytes: int) -> int:
         return window_bytes_of(size_bytes)
+
+    def lend(self, size_bytes: int) -> memoryview:
+        """A buffer of at least so many bytes, to be given back."""
+        try:
+            buffer = self._buffers.pop()
+        except IndexError:
+            buffer = memoryview(b"")
+        return buffer if buffer.nbytes >= size_bytes else memoryview(bytearray(size_bytes))
+
+    def give_back(self, buffer: memoryview) -> None:
+        self._buffers.append(buffer)
 
     def read_into(self, buffer: memoryview, offset_bytes: int) -> int:
         try:
@@ -183,21 +195,25 @@ class FileBody:
         self.size_bytes = size_bytes
 
     def windows(self) -> Iterator[memoryview]:
-        buffer = memoryview(bytearray(window_bytes_of(self.size_bytes)))
+        window_bytes = window_bytes_of(self.size_bytes)
+        buffer = self._file.lend(window_bytes)
         done_bytes = 0
-        while done_bytes < self.size_bytes:
-            want = buffer[: self.size_bytes - done_bytes]
-            got_bytes = self._file.read_into(want, self._offset_bytes + done_bytes)
-            if got_bytes == 0:
+        try:
+            while done_bytes < self.size_bytes:
+                want = buffer[: min(window_bytes, self.size_bytes - done_bytes)]
+                got_bytes = self._file.read_into(want, self._offset_bytes + done_bytes)
+                if got_bytes == 0:
+                    self._file.check_unchanged()
+                    self._file.changed("ended early")
+                done_bytes += got_bytes
+                if done_bytes == self.size_bytes:
+                    # Before the last window goes out: behind it a store may already have published.
+                    self._file.check_unchanged()
+                yield want[:got_bytes]
+            if self.size_bytes == 0:
                 self._file.check_unchanged()
-                self._file.changed("ended early")
-            done_bytes += got_bytes
-            if done_bytes == self.size_bytes:
-                # Before the last window goes out: behind it a store may already have published.
-                self._file.check_unchanged()
-            yield want[:got_bytes]
-        if self.size_bytes == 0:
-            self._file.check_unchanged()
+        finally:
+            self._file.give_back(buffer)
 
 
 class StreamSource(Source):
