@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,10 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
 @pytest.mark.parametrize("count", [40, pytest.param(500, marks=pytest.mark.soak)])
 def test_of_duplicated_tasks_one_wins_each_key_and_every_other_is_told(client: Any, world: World, count: int) -> None:
     keys = [f"{number:03}" for number in range(count)]
+    # In turn, as a scheduler that is in a hurry may give them all to one.
+    workers_in_turn = itertools.cycle(client.scheduler_info()["workers"])
     tasks = [
-        client.submit(write, world.url(), key, attempt, world.options, pure=False)
+        client.submit(write, world.url(), key, attempt, world.options, pure=False, workers=next(workers_in_turn))
         for key in keys
         for attempt in range(3)
     ]

@@ -8,7 +8,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TextIO
 
-_KINDS = (RuntimeWarning, ResourceWarning)
+from storage_guard import GuaranteeWarning
+
+# Of an examination, what it could not clean up; of a close, what is in doubt; of a file, that nobody closed it.
+_KINDS = (GuaranteeWarning, RuntimeWarning, ResourceWarning)
 
 
 class _Ears(threading.local):
