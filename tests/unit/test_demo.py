@@ -280,7 +280,9 @@ LIMITS = Limits(1 << 30, 1, 1 << 30, max_parts=100, max_object_bytes=1 << 30)
 @pytest.mark.parametrize("case", PLANTED)
 def test_a_planted_driver_is_told_broken(case: str, tmp_path: Path) -> None:
     play, driver, words = PLANTED[case]
-    store = Store(driver(f"demo {case}", limits=LIMITS), part_bytes=2 if driver is Salvaging else 1000)
+    # One part behind the other where it is to be there before the source breaks off.
+    part_bytes, in_flight = (2, 1) if driver is Salvaging else (1000, None)
+    store = Store(driver(f"demo {case}", limits=LIMITS), part_bytes=part_bytes, in_flight=in_flight)
     broken = played(play, store, sample_in(tmp_path))
     assert any(words in each for each in broken), broken
 
