@@ -10,9 +10,9 @@ from time import monotonic
 from storage_guard.driver import Busy, Lost, Signal
 from storage_guard.wire.connecting import Connector
 from storage_guard.wire.lines import Lines
-from storage_guard.wire.messages import Answer, Request, head_of
+from storage_guard.wire.messages import Answer
 from storage_guard.wire.pending import Pending
-from storage_guard.wire.routes import Routes, Way
+from storage_guard.wire.routes import Routes
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.watching import Watch
 
@@ -141,8 +141,8 @@ class Engine:
         while self._waiting:
             pending = self._waiting[0]
             try:
-                way, target = self._routes.of(pending.request.url)
-                head = self._head(pending.request, way, target)
+                body = pending.request.body
+                way, head = self._routes.begun(pending.request, len(body) if isinstance(body, bytes) else 0)
             except Signal as exc:
                 self._waiting.popleft()
                 self._took(pending, exc)
@@ -164,10 +164,6 @@ class Engine:
         if self._kept_out and len(self._waiting) <= self._most_waiting // 4:
             with self._room:
                 self._room.notify_all()
-
-    def _head(self, request: Request, way: Way, target: str) -> bytes:
-        size_bytes = len(request.body) if isinstance(request.body, bytes) else 0
-        return head_of(request, target, way.host, size_bytes, agent=self._settings.user_agent, more=way.authorization)
 
     def _took(self, pending: Pending, outcome: Answer | Signal) -> None:
         self._done.append((pending, outcome))

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from storage_guard.wire.messages import split
+from storage_guard.wire.messages import Request, head_of, split
 from storage_guard.wire.proxies import Proxy, proxy_of
 from storage_guard.wire.settings import Settings
 
@@ -51,6 +51,13 @@ class Routes:
         if way is None:
             way = self._ways.setdefault(origin, self._way(origin))
         return way, f"{origin}{target}" if way.forwarded else target
+
+    def begun(self, request: Request, size_bytes: int) -> tuple[Way, bytes]:
+        """How a request with so large a body goes out: its way, and its head. Raises `Refused` for what cannot be sent
+        as it is."""
+        way, target = self.of(request.url)
+        agent = self._settings.user_agent
+        return way, head_of(request, target, way.host, size_bytes, agent=agent, more=way.authorization)
 
     def _way(self, origin: str) -> Way:
         proxy = proxy_of(origin, self._settings, os.environ)

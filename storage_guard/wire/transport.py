@@ -16,7 +16,7 @@ from storage_guard.wire.children import register
 from storage_guard.wire.connecting import Connector
 from storage_guard.wire.incoming import Incoming
 from storage_guard.wire.meanings import proxy_refused
-from storage_guard.wire.messages import Answer, Request, head_of
+from storage_guard.wire.messages import Answer, Request
 from storage_guard.wire.outgoing import Outgoing, whole
 from storage_guard.wire.pool import Pool
 from storage_guard.wire.routes import Routes
@@ -60,9 +60,7 @@ class Transport:
         return answer
 
     def _exchange(self, request: Request, body: bytes | Outgoing) -> Answer:
-        way, target = self._routes.of(request.url)
-        size_bytes = len(body) if isinstance(body, bytes) else body.size_bytes
-        head = head_of(request, target, way.host, size_bytes, agent=self._settings.user_agent, more=way.authorization)
+        way, head = self._routes.begun(request, len(body) if isinstance(body, bytes) else body.size_bytes)
         about = request.about or request.method
         pool = self._pool
         epoch = pool.epoch
