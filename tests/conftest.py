@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from storage_guard.testing.contract.base import check_bytes
 from telling import Tell, teller, told
 
 # A shell ignores SIGINT for what it runs in the background, and Python then lets Ctrl-C pass too.
@@ -39,6 +40,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> None:
+    """Megabytes are not explained line by line, which takes hours where nothing is shortened (under CI)."""
+    if op == "==" and isinstance(left, bytes) and isinstance(right, bytes) and max(len(left), len(right)) > 10_000:
+        check_bytes(left, right, "what was asserted")
 
 
 @pytest.fixture

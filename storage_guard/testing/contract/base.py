@@ -102,6 +102,15 @@ def whole(driver: Driver, key: str) -> bytes:
     return driver.read(key, 0, info.size_bytes + 1, None)
 
 
+def check_bytes(found: bytes, wanted: bytes, what: str) -> None:
+    """They are the same. An `assert` would be explained line by line, which takes hours for megabytes (in CI)."""
+    if found == wanted:
+        return
+    assert len(found) == len(wanted), f"{what}: {len(found)} bytes, not {len(wanted)}"
+    at = next(at for at, (one, other) in enumerate(zip(found, wanted, strict=True)) if one != other)
+    raise AssertionError(f"{what}: they differ from byte {at} on")
+
+
 def keys_of(driver: Driver, prefix: str = "", delimiter: str = "", start_after: str = "") -> list[str]:
     return [entry.key for entry in driver.scan(prefix, delimiter, start_after)]
 
@@ -111,7 +120,7 @@ def check_written(driver: Driver, key: str, data: bytes, meta: WriteMeta, info: 
     found = driver.head(key)
     assert found is not None, f"{key!r} was written, and head does not see it"
     assert (found.key, found.size_bytes) == (key, len(data))
-    assert whole(driver, key) == data
+    check_bytes(whole(driver, key), data, f"the bytes at {key!r}")
     check_write_id(driver.capabilities(), found, meta)
     _check_checksum(found, data)
     if info is not None:
@@ -149,7 +158,7 @@ class Unchanged:
 
     def check(self) -> None:
         info, data = self._look()
-        assert data == self._before[1], "a write that was refused has changed the bytes"
+        check_bytes(data, self._before[1], "a write that was refused has changed the bytes")
         assert info == self._before[0], "a write that was refused has changed what is known of the object"
 
 

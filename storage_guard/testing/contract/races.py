@@ -24,7 +24,17 @@ from storage_guard.driver import (
     WriteMeta,
 )
 from storage_guard.testing.bodies import BytesBody, MeddlingBody
-from storage_guard.testing.contract.base import Laws, MakeDriver, begun, check_write_id, content, fresh, put, whole
+from storage_guard.testing.contract.base import (
+    Laws,
+    MakeDriver,
+    begun,
+    check_bytes,
+    check_write_id,
+    content,
+    fresh,
+    put,
+    whole,
+)
 from storage_guard.testing.races import StartingGate, race
 
 
@@ -123,7 +133,7 @@ def judge(contenders: Sequence[Contender], results: Sequence[ObjectInfo | BaseEx
         assert found is None or whole(driver, key) in maybe, f"{key!r} is of one who was turned away"
         return
     assert found is not None, f"{key!r} was created, and head does not see it"
-    assert whole(driver, key) == winner.written, f"the bytes at {key!r} are not the winner's"
+    check_bytes(whole(driver, key), winner.written, f"the bytes at {key!r} are not the winner's")
     check_write_id(driver.capabilities(), found, winner.meta)
 
 
