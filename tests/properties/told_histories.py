@@ -124,6 +124,10 @@ UNKNOWN = Told("unknown", ticket="t", upload_id="u1")
 
 AT_SOURCE, SOURCE = at_source("x", 0, 4, 8)
 REPLACED, SOURCE_AFTER = at_source("y", 20, 24, 9)
+OTHER = replace(AT_SOURCE, number=7, asked=Asked("create", "o", "create x", content="x"), write_ids=("w7",))
+OTHER_LANDED = replace(SOURCE, key="o", number=7, write_id="w7", etag="e-w7")
+HANDED_ON = Call(6, "B", Asked("create", "s", "copy o to s", source="o", sound=False), 5, 30, Told("created"), ("w6",))
+HANDED_ON_LANDED = Act("land", "s", 6, 20, write_id="w6", etag="e-w6", number=6)  # gone before it could be looked at
 MOVED = copy(1, 5, 20, told("created", seen(1)), moves=True)
 BEGUN = touch("begin", 1, 2, lasting=True)
 
@@ -234,6 +238,12 @@ BROKEN: dict[str, list[History]] = {
             AT_SOURCE,
             copy(1, 15, 19, told("created")),
             acts=[SOURCE, source_removed(7, 12, "e-w8"), copied(1, 16, "x")],
+        ),
+        history(
+            OTHER,
+            HANDED_ON,
+            copy(1, 7, 10, told("created", seen(1))),
+            acts=[OTHER_LANDED, HANDED_ON_LANDED, copied(1, 8, "y")],
         ),
     ],
     "a_rename_loses_nothing": [

@@ -117,11 +117,15 @@ class KeyHistory:
         )
 
 
-def source_lives(history: History, write: Call) -> dict[bytes, list[Act]]:
+def source_lives(history: History, write: Call, behind: frozenset[int] = frozenset()) -> dict[bytes, list[Act]]:
     """The objects that were at the source of a copy before it ended, by their bytes. One that was certainly removed
-    before it began is none of them; where etags are made of the bytes, several have one, and order tells them apart."""
+    before it began is none of them; where etags are made of the bytes, several have one, and order tells them apart.
+
+    What a copy landed there may be gone before anybody could look: its bytes are then of any life of its own source.
+    `behind` are the copies that this one may be a copy of such copies of."""
     source = write.asked.source
-    contents = {call.number: call.asked.content for call in history.calls}
+    calls = {call.number: call for call in history.calls}
+    behind |= {write.number}
     landed = [act for act in history.acts if act.key == source and act.kind == "land"]
     over = [act for act in history.acts if act.key == source and act.kind == "remove" and act.ended < write.began]
     twins = Counter(act.etag for act in landed)
@@ -132,9 +136,13 @@ def source_lives(history: History, write: Call) -> dict[bytes, list[Act]]:
         )
         if act.began > write.ended or removed:
             continue
-        name = act.content or contents.get(act.number)
+        lander = calls.get(act.number)
+        name = act.content or (lander.asked.content if lander is not None else None)
         if name is not None:
             lives.setdefault(history.contents[name], []).append(act)
+        elif lander is not None and lander.asked.source is not None and lander.number not in behind:
+            for data in source_lives(history, lander, behind):
+                lives.setdefault(data, []).append(act)
     return lives
 
 
