@@ -44,9 +44,11 @@ class Access:
     def patience(self, deadline_s: float = DEADLINE_S) -> Patience:
         return Patience(self.clock, self.retry, deadline_s)
 
-    def patiently(self, question: Callable[[], _T], sentence: str, *, key: str | None = None) -> _T:
+    def patiently(
+        self, question: Callable[[], _T], sentence: str, *, key: str | None = None, patience: Patience | None = None
+    ) -> _T:
         """Ask what changes nothing until there is an answer or no more time. `sentence` begins the error's message."""
-        patience = self.patience()
+        patience = patience or self.patience()
         while True:
             try:
                 return question()

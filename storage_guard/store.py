@@ -231,14 +231,15 @@ class Store(Reads):
         target = self._policy.target(wanted, can, guarantee)
         return Settling(target, self._access.patience(deadline_s), asked).settle()
 
-    def remove(self, key: str, *, etag: str | None = None) -> None:
+    def remove(self, key: str, *, etag: str | None = None, deadline_s: float = DEADLINE_S) -> None:
         """Remove the object that is at the key now, or, with an etag, that one only.
 
         A removal frees the key: a create on it that is still under way elsewhere may then succeed.
+        `deadline_s`: give up when the store has answered nothing for so long.
         Raises ObjectNotFound, ObjectChanged (another object is there), AccessDenied, StoreUnavailable, and
         OutcomeUnknown, without a ticket, when answers were lost until there was no more time.
         """
-        removal.remove(self._access, key, etag)
+        removal.remove(self._access, key, etag, deadline_s=deadline_s)
 
     def copy(
         self,

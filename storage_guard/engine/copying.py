@@ -143,7 +143,7 @@ def rename(policy: Policy, where: Origin, wanted: Wanted, *, deadline_s: float) 
         original = _look(policy, where, wanted, deadline_s)
         receipt = _Copying(policy, original, wanted, options=None, progress=None, deadline_s=deadline_s).copy()
         try:
-            removal.remove(where.access, where.key, original.info.etag)
+            removal.remove(where.access, where.key, original.info.etag, deadline_s=deadline_s)
         except ObjectNotFound:
             pass  # somebody else was first
         except Exception as exc:

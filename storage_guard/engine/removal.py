@@ -9,16 +9,18 @@ from storage_guard.errors import ObjectNotFound, OutcomeUnknown
 from storage_guard.translate import as_error
 
 
-def remove(access: Access, key: str, etag: str | None) -> None:
+def remove(access: Access, key: str, etag: str | None, *, deadline_s: float) -> None:
     """The object is pinned by its etag from the first look on: a lost answer must not lead to the removal of what
     another writer has created since."""
     full_key = access.full(key)
+    patience = access.patience(deadline_s)
     if etag is None:
-        seen = access.patiently(lambda: access.driver.head(full_key), f"{key!r} could not be looked up", key=key)
+        sentence = f"{key!r} could not be looked up"
+        seen = access.patiently(lambda: access.driver.head(full_key), sentence, key=key, patience=patience)
         if seen is None:
             raise ObjectNotFound(f"{key!r} is not in {access.url}", key=key)
         etag = seen.etag
-    patience = access.patience()
+        patience.progress()
     lost: signals.Lost | None = None
     while True:
         try:

@@ -61,7 +61,7 @@ def _renames_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
         except Exception:
             try:
                 original = copying._look(policy, where, wanted, deadline_s)
-                removal.remove(where.access, where.key, original.info.etag)
+                removal.remove(where.access, where.key, original.info.etag, deadline_s=deadline_s)
             except Exception:  # noqa: BLE001 - what is told is the trouble before
                 pass
             raise
@@ -73,9 +73,9 @@ class _Unpinned:
     """`removal`, of whatever is there."""
 
     @staticmethod
-    def remove(access: Access, key: str, etag: str) -> None:
+    def remove(access: Access, key: str, etag: str, *, deadline_s: float) -> None:
         del etag
-        removal.remove(access, key, None)
+        removal.remove(access, key, None, deadline_s=deadline_s)
 
 
 def _renames_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def _rename_forgets_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copies, and says that it has renamed."""
 
     class Nothing:
-        remove = staticmethod(lambda *_: None)
+        remove = staticmethod(lambda *_, **__: None)
 
     monkeypatch.setattr(copying, "removal", Nothing)
 

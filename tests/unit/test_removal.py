@@ -27,6 +27,7 @@ from storage_guard.testing import (
     FakeClock,
     Fault,
     FaultyDriver,
+    Member,
     Request,
     answers,
 )
@@ -101,6 +102,30 @@ def test_a_throttled_removal_is_given_up_as_not_done() -> None:
         store.remove("k")
     assert clock.now_s() > 250
     assert store.head("k") is not None
+
+
+@pytest.mark.parametrize("member", ["head", "remove"])
+def test_a_removal_is_given_up_after_the_callers_own_deadline(member: Member) -> None:
+    store, driver, clock = store_with()
+    driver.plan(member, [BUSY] * 1000)
+    with pytest.raises(StoreUnavailable):
+        store.remove("k", deadline_s=20.0)
+    assert 5 < clock.now_s() <= 20
+    assert (driver.calls["remove"] > 1) == (member == "remove")
+
+
+def test_a_removal_without_a_deadline_that_could_be_is_refused_before_anything_is_asked() -> None:
+    store, driver, _ = store_with()
+    with pytest.raises(ValueError, match="deadline_s must not be negative"):
+        store.remove("k", deadline_s=-1.0)
+    assert driver.calls["remove"] == 0
+
+
+def test_a_look_that_was_answered_leaves_the_removal_the_whole_deadline() -> None:
+    store, driver, clock = store_with(*[BUSY] * 3)  # 0.1 + 0.2 + 0.4 s
+    driver.plan("head", [BUSY] * 3)
+    store.remove("k", deadline_s=1.0)
+    assert clock.now_s() > 1.0
 
 
 def test_after_a_loss_a_definite_no_is_still_unknown() -> None:

@@ -248,8 +248,8 @@ def test_of_eight_renames_to_one_key_one_wins_and_the_others_lose_nothing(world:
 def test_planted_a_removal_without_the_etag_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     honest = removal.remove
 
-    def unpinned(access: Access, key: str, _etag: str | None) -> None:
-        honest(access, key, None)
+    def unpinned(access: Access, key: str, _etag: str | None, *, deadline_s: float) -> None:
+        honest(access, key, None, deadline_s=deadline_s)
 
     monkeypatch.setattr(removal, "remove", unpinned)
     world = World(driver_of("memory", tmp_path))
