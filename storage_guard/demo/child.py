@@ -12,8 +12,8 @@ A writer prints how many bytes the store has taken, once they are AT_BYTES; all 
 from __future__ import annotations
 
 import os
-import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def _teller(at_bytes: int, *, wait: bool) -> Callable[[int, int | None], None]:
             told = True
             print(done_bytes, flush=True)
             if wait:
-                signal.pause()
+                threading.Event().wait()
 
     return progress
 

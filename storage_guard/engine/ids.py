@@ -10,7 +10,8 @@ _AT_A_TIME = 64
 # In a block, because a system call gives the interpreter's lock away each time. A child of the process must not use its
 # parent's: equal ids are taken for the same write.
 _ids: list[str] = []
-os.register_at_fork(after_in_child=_ids.clear)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ids.clear)
 
 
 def new_write_id() -> str:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from storage_guard.body import MOST_WINDOW_BYTES, WINDOW_BYTES, Body, BytesBody, bytes_of
 from storage_guard.checksum import Counts, Crc64, RunningCrc64
+from storage_guard.engine.positional import read_at
 from storage_guard.errors import NotWritten, SourceChanged
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class FileSource(Source):
 
     def read_into(self, buffer: memoryview, offset_bytes: int) -> int:
         try:
-            return os.preadv(self._fd, [buffer], self.start + offset_bytes)
+            return read_at(self._fd, buffer, self.start + offset_bytes)
         except OSError as exc:
             raise NotWritten(
                 f"{self._key!r} was not written: reading {self._name} failed: {exc.strerror}", key=self._key

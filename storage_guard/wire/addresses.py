@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import socket
+import sys
 import threading
 from time import monotonic
 from typing import NamedTuple
 
+from storage_guard.wire.watching import WRITABLE, Poll, poll
+
 # So long one address has before the next is tried beside it (RFC 8305, 5).
 _HEAD_START_S = 0.25
+# What Windows says instead of EINPROGRESS; Linux says it where it has no ports left.
+_BEGUN = (0, errno.EWOULDBLOCK) if sys.platform == "win32" else (0, errno.EINPROGRESS)
 _KNOWN_S = 5.0  # an address is asked for anew, as services spread their load by them
 
 
@@ -40,20 +44,20 @@ class Addresses:
         Raises OSError."""
         addresses = self._find(host, port, until_s)
         waiting: dict[int, socket.socket] = {}
-        poll = select.poll()
+        watched = poll()
         trouble: OSError | None = None
         try:
             while addresses or waiting:
                 if addresses:
-                    trouble = _begin(addresses.pop(0), waiting, poll) or trouble
+                    trouble = _begin(addresses.pop(0), waiting, watched) or trouble
                 left_s = until_s - monotonic()
                 if left_s <= 0:
                     raise TimeoutError(errno.ETIMEDOUT, "no connection in time")
                 if not waiting:
                     continue
                 wait_s = min(left_s, _HEAD_START_S) if addresses else left_s
-                for descriptor, _ in poll.poll(max(1, int(wait_s * 1000))):
-                    poll.unregister(descriptor)
+                for descriptor, _ in watched.poll(max(1, int(wait_s * 1000))):
+                    watched.unregister(descriptor)
                     sock = waiting.pop(descriptor)
                     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if not code:
@@ -73,7 +77,7 @@ class Addresses:
         return found[1].copy()
 
 
-def _begin(address: _Address, waiting: dict[int, socket.socket], poll: select.poll) -> OSError | None:
+def _begin(address: _Address, waiting: dict[int, socket.socket], watched: Poll) -> OSError | None:
     """Why it failed at once, if it did."""
     try:
         sock = _Socket(address.family, socket.SOCK_STREAM)
@@ -87,10 +91,10 @@ def _begin(address: _Address, waiting: dict[int, socket.socket], poll: select.po
     except BaseException:
         sock.close()
         raise
-    if code not in (0, errno.EINPROGRESS):
+    if code not in _BEGUN:
         sock.close()
         return OSError(code, os.strerror(code))
-    poll.register(sock, select.POLLOUT)
+    watched.register(sock.fileno(), WRITABLE)
     waiting[sock.fileno()] = sock
     return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import ssl
 import threading
 from time import monotonic
@@ -18,6 +17,7 @@ from storage_guard.wire.meanings import tunnel_refused, unconnected
 from storage_guard.wire.proxies import Proxy
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.tls import Secured, Stream
+from storage_guard.wire.watching import READABLE, poll
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -103,8 +103,8 @@ def tunnel(stream: Stream, netloc: str, proxy: Proxy, until_s: float, about: str
     """Ask a proxy for one. Raises `Busy`, `Refused`, OSError."""
     told = memoryview(f"CONNECT {netloc} HTTP/1.1\r\nHost: {netloc}\r\n{proxy.authorization}\r\n".encode("ascii"))
     incoming = Incoming("HEAD", 0, about)  # of the answer the head is all
-    poll = select.poll()
-    poll.register(stream.fileno(), select.POLLIN)
+    waiting = poll()
+    waiting.register(stream.fileno(), READABLE)
     try:
         stream.send(told)  # so little finds room
         while True:
@@ -113,7 +113,7 @@ def tunnel(stream: Stream, netloc: str, proxy: Proxy, until_s: float, about: str
                 byte = stream.recv(1)
             except BlockingIOError:
                 left_s = until_s - monotonic()
-                if left_s <= 0 or not poll.poll(max(1, int(left_s * 1000))):
+                if left_s <= 0 or not waiting.poll(max(1, int(left_s * 1000))):
                     raise TimeoutError("the proxy opened no tunnel in time") from None
                 continue
             if not byte:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 from math import inf
 from time import monotonic
 
@@ -11,6 +10,7 @@ from storage_guard.wire.incoming import Incoming
 from storage_guard.wire.outgoing import Outgoing
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.tls import Secured, Stream
+from storage_guard.wire.watching import BOTH, READABLE, WRITABLE, Poll, poll
 
 _READ_BYTES = 256 * 1024
 
@@ -52,7 +52,7 @@ class Connection:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._tls = stream if isinstance(stream, Secured) else None
-        self._poll: select.poll | None = None
+        self._poll: Poll | None = None
         self.descriptor = stream.fileno()
         self.writes = False
         """Whether who watches the descriptor watches for room to write, too."""
@@ -142,17 +142,17 @@ class Connection:
         found = self._polled(writes=writes).poll(watch.left_s() * 1000)
         if not found:
             raise watch.silence()
-        return bool(found[0][1] & ~select.POLLOUT)
+        return bool(found[0][1] & ~WRITABLE)
 
-    def _polled(self, *, writes: bool) -> select.poll:
-        poll = self._poll
-        if poll is None:
-            poll = self._poll = select.poll()
-            poll.register(self.descriptor, select.POLLIN | select.POLLOUT if writes else select.POLLIN)
+    def _polled(self, *, writes: bool) -> Poll:
+        watched = self._poll
+        if watched is None:
+            watched = self._poll = poll()
+            watched.register(self.descriptor, BOTH if writes else READABLE)
         elif writes != self.writes:
-            poll.modify(self.descriptor, select.POLLIN | select.POLLOUT if writes else select.POLLIN)
+            watched.modify(self.descriptor, BOTH if writes else READABLE)
         self.writes = writes
-        return poll
+        return watched
 
 
 def _broken(exc: Exception, incoming: Incoming) -> Lost:

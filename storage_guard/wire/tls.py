@@ -7,11 +7,12 @@ whole window go out in one, and it works over itself: a proxy that is reached ov
 from __future__ import annotations
 
 import contextlib
-import select
 import ssl
 from abc import abstractmethod
 from time import monotonic
 from typing import Protocol
+
+from storage_guard.wire.watching import READABLE, WRITABLE, poll
 
 _READ_BYTES = 256 * 1024
 _AT_ONCE_BYTES = 128 * 1024  # of the plain text; so much of what goes out is held
@@ -55,12 +56,12 @@ class Secured:
 
     def handshake(self, until_s: float) -> None:
         """`until_s` by the monotonic clock. Raises OSError, ssl.SSLError among them."""
-        poll = select.poll()
+        waiting = poll()
         while True:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                events = select.POLLIN
+                events = READABLE
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
                     self._flush()  # what is wrong, for the other side
@@ -74,10 +75,10 @@ class Secured:
                 self._fill()
                 continue
             except BlockingIOError:
-                events = select.POLLOUT if self._unsent else select.POLLIN
+                events = WRITABLE if self._unsent else READABLE
             left_s = until_s - monotonic()
-            poll.register(self.fileno(), events)
-            if left_s <= 0 or not poll.poll(max(1, int(left_s * 1000))):
+            waiting.register(self.fileno(), events)
+            if left_s <= 0 or not waiting.poll(max(1, int(left_s * 1000))):
                 raise TimeoutError("no TLS in time")
 
     def send(self, data: memoryview, /) -> int:

@@ -1,23 +1,72 @@
-"""Which of many descriptors have something to say."""
+"""Which descriptors have something to say: by the best call that the system has for it."""
 
 from __future__ import annotations
 
 import select
-import sys
+from abc import abstractmethod
+from typing import Protocol
 
-READABLE = select.POLLIN
-BOTH = select.POLLIN | select.POLLOUT
-WRITABLE = select.POLLOUT
+READABLE = 1  # the numbers of POLLIN and POLLOUT, wherever there is a poll
+WRITABLE = 4
+BOTH = READABLE | WRITABLE
+
+
+class Poll(Protocol):
+    """As `select.poll` has it, for a few descriptors."""
+
+    @abstractmethod
+    def register(self, descriptor: int, events: int, /) -> object: ...
+
+    @abstractmethod
+    def modify(self, descriptor: int, events: int, /) -> object: ...
+
+    @abstractmethod
+    def unregister(self, descriptor: int, /) -> object: ...
+
+    @abstractmethod
+    def poll(self, most_ms: float | None = None, /) -> list[tuple[int, int]]: ...
+
+
+def poll() -> Poll:
+    """Windows has none."""
+    return select.poll() if hasattr(select, "poll") else SelectPoll()
+
+
+class SelectPoll:
+    """A poll that is made of `select.select`, which on Windows takes 512 sockets."""
+
+    def __init__(self) -> None:
+        self._events: dict[int, int] = {}
+
+    def register(self, descriptor: int, events: int, /) -> None:
+        self._events[descriptor] = events
+
+    def modify(self, descriptor: int, events: int, /) -> None:
+        self._events[descriptor] = events
+
+    def unregister(self, descriptor: int, /) -> None:
+        del self._events[descriptor]
+
+    def poll(self, most_ms: float | None = None, /) -> list[tuple[int, int]]:
+        read = [descriptor for descriptor, events in self._events.items() if events & READABLE]
+        write = [descriptor for descriptor, events in self._events.items() if events & WRITABLE]
+        # A connection that cannot be made is "exceptional" there, and not writable:
+        # learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-select
+        readable, writable, failed = select.select(read, write, write, None if most_ms is None else most_ms / 1000)
+        found = dict.fromkeys(readable, READABLE)
+        for descriptor in {*writable, *failed}:
+            found[descriptor] = found.get(descriptor, 0) | WRITABLE
+        return list(found.items())
 
 
 class Watch:
-    """Used by one thread. The kernel looks at all descriptors of a poll each time; at those of an epoll (Linux) only if
-    they have something to say."""
+    """For many, used by one thread. Of a poll the kernel looks at all descriptors each time; of an epoll (Linux) at
+    those that have something to say."""
 
     def __init__(self) -> None:
-        linux = sys.platform == "linux"
-        self._poll = select.epoll() if linux else select.poll()
-        self._ticks_per_s = 1 if linux else 1000
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self._poll: Poll = poll() if self._epoll is None else self._epoll
+        self._ticks_per_s = 1000 if self._epoll is None else 1
 
     def add(self, descriptor: int) -> None:
         """For what can be read."""
@@ -36,5 +85,5 @@ class Watch:
 
     def close(self) -> None:
         """In a child of the process nothing else may be done: it shares what its parent watches."""
-        if isinstance(self._poll, select.epoll):
-            self._poll.close()
+        if self._epoll is not None:
+            self._epoll.close()
