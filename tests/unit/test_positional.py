@@ -63,7 +63,7 @@ def test_readers_side_by_side_do_not_disturb_each_other(read: ReadAt, path: Path
             for _ in range(300):
                 buffer = memoryview(bytearray(64))
                 read(file.fileno(), buffer, offset_bytes)
-                wrong += buffer != CONTENT[offset_bytes : offset_bytes + 64]
+                wrong += bytes(buffer) != CONTENT[offset_bytes : offset_bytes + 64]
             return wrong
 
         assert race([partial(reader, offset_bytes) for offset_bytes in range(0, 800, 100)]) == [0] * 8
