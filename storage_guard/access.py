@@ -28,11 +28,6 @@ class Access:
     retry: RetryPolicy
     url: str
 
-    @property
-    def container_url(self) -> str:
-        """Where the driver's keys live: the same for all stores on one driver's place, whatever their prefix."""
-        return self.driver.location.url()
-
     def full(self, key: str) -> str:
         """The driver's key for a user's. Raises InvalidKey."""
         names.check_key(key, max_bytes=self.driver.limits.max_key_bytes, taken_bytes=len(self.prefix.encode()))

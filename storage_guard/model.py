@@ -191,6 +191,11 @@ class Location:
         # A folder's name need not be UTF-8: percent-encoding keeps the bytes that Python hid in surrogates.
         return f"{self.scheme}://{quote_from_bytes(path.encode(errors='surrogateescape'), safe='/~')}"
 
+    @property
+    def place(self) -> str:
+        """The same for all who mean this container, and another for one of its name at another service."""
+        return f"{self.url()} at {self.endpoint}" if self.endpoint else self.url()
+
     def same_service(self, other: Location) -> bool:
         """Whether the service itself can copy from the one to the other."""
         return (self.scheme, self.endpoint) == (other.scheme, other.endpoint)

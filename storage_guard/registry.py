@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from typing import Any
 
 from storage_guard.schemes import open_driver
@@ -12,7 +13,7 @@ from storage_guard.store import Store
 _STORE_OPTIONS = frozenset(inspect.signature(Store).parameters) - {"driver", "prefix"}
 
 
-def open_store(url: str, **options: Any) -> Store:
+def open_store(url: str | os.PathLike[str], **options: Any) -> Store:
     """The Store at a URL: `memory://name[/prefix]`, `file:///percent%20decoded`, or a path.
 
     What `Store` takes goes to the Store (`part_bytes`, `in_flight`, `retry` and so on), every other keyword to the

@@ -215,10 +215,12 @@ class Store(Reads):
         asked = ticket.parse(settle_ticket)
         if asked.store_url != self.url:
             raise ValueError(f"this ticket is about {asked.store_url}, and this store is {self.url}")
+        if asked.service not in (None, here := self.driver.location.endpoint):
+            raise ValueError(f"this ticket is about {self.url} at {asked.service}, and this store is at {here}")
         full_key = self._access.full(asked.key)
         wanted = Wanted(asked.key, full_key, "error", asked.write_id, asked.named, NO_OPTIONS)
         try:
-            can = self._policy.known()
+            can = self._policy.known(self._access.patience(deadline_s))
         except NotWritten as exc:
             # That the store cannot be examined says nothing about a write that was sent before.
             raise OutcomeUnknown(

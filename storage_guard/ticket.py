@@ -12,7 +12,8 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Ticket:
-    """`digest` is (size in bytes, checksum) where known, in `algorithm`."""
+    """`digest` is (size in bytes, checksum) where known, in `algorithm`. `service` is the `Location.endpoint` of the
+    store: a bucket of its name may be elsewhere, too."""
 
     store_url: str
     key: str
@@ -21,6 +22,7 @@ class Ticket:
     named: bool = False
     digest: tuple[int, int] | None = None
     algorithm: Crc64 = "crc64xz"
+    service: str | None = None
 
     def __str__(self) -> str:
         import base64  # noqa: PLC0415 - only what went wrong needs a ticket
@@ -42,7 +44,8 @@ def parse(text: str) -> Ticket:
             raise ValueError("another version")
         digest = fields.pop("digest")
         ticket = Ticket(**fields, digest=None if digest is None else (int(digest[0]), int(digest[1])))
-        if not all(isinstance(each, str) for each in (ticket.store_url, ticket.key, ticket.write_id)):
+        names = (ticket.store_url, ticket.key, ticket.write_id, ticket.service or "")
+        if not all(isinstance(each, str) for each in names):
             raise ValueError("a name is not a string")
         if ticket.algorithm not in ALGORITHMS:
             raise ValueError("an unknown algorithm")

@@ -23,7 +23,7 @@ from storage_guard import __version__, open_store
 from storage_guard.demo import engine, oss, s3, scenarios
 from storage_guard.demo.s3_service import loopback_s3
 from storage_guard.demo.samples import Sample, made_in, named
-from storage_guard.demo.service import loopback
+from storage_guard.demo.service import environment, loopback
 from storage_guard.demo.show import Show
 from storage_guard.model import MiB
 
@@ -50,10 +50,12 @@ def main(arguments: Sequence[str]) -> int:
         print(f"storage-guard {__version__}, Python {platform.python_version()}, {platform.system()}")
         score = Show()
         samples = [*made_in(Path(folder)), *theirs]
-        on_a_disk(score, os.path.join(folder, "store"), samples)
-        in_memory(score, samples)
-        on_oss(score, samples)
-        on_s3(score, samples)
+        # What is left open on purpose is not this user's to sweep.
+        with environment({"STORAGE_GUARD_JOURNAL": os.path.join(folder, "journal")}):
+            on_a_disk(score, os.path.join(folder, "store"), samples)
+            in_memory(score, samples)
+            on_oss(score, samples)
+            on_s3(score, samples)
     print(f"\n{score.count} scenarios in {time.monotonic() - started_s:.1f} s: ", end="")
     print(f"{len(score.broken)} BROKEN: {'; '.join(score.broken)}" if score.broken else "all held")
     return 1 if score.broken else 0

@@ -160,7 +160,7 @@ def rename(policy: Policy, where: Origin, wanted: Wanted, *, deadline_s: float) 
 
 def _look(policy: Policy, where: Origin, wanted: Wanted, deadline_s: float) -> Original:
     """The source, if the copy may be made at all: where nothing is guarded nobody is asked for it."""
-    can = policy.known()
+    can = policy.known(policy.access.patience(deadline_s))
     policy.check_named(wanted, can)
     if can.put == can.finish == can.copy == "missing":
         policy.vouch("put", can, wanted)
@@ -276,7 +276,7 @@ class _Copying:
 
     def copy(self) -> Receipt:
         policy, wanted = self._policy, self._wanted
-        can = policy.known()
+        can = policy.known(policy.access.patience(self._deadline_s))
         try:
             if self._inherited and wanted.options is not NO_OPTIONS:
                 names.check_options(wanted.options, wanted.key)  # another program may have written them

@@ -45,7 +45,6 @@ class Many:
             raise ValueError(f"in_flight must be at least 1, got {in_flight}")
         policy.check(if_exists=if_exists, options=options)
         access = policy.access
-        access.patience(deadline_s)
         bounds = policy.bounds
         most = in_flight or bounds.in_flight or MOST
         # What one create may use is for all of them together; but no stream can do with less than two parts.
@@ -57,6 +56,7 @@ class Many:
         self._options = options
         self._if_exists: IfExists = if_exists
         self._deadline_s = deadline_s
+        self._examining = access.patience(deadline_s)  # of all items together
         self._results = Results(ordered=ordered)
         submitting = access.driver if most > 1 and submits(access.driver) else None
         self._put: Submit | None = None if submitting is None else submitting.submit_new
@@ -144,9 +144,11 @@ class Many:
         self._results.begun[number] = begun
         self._count += 1
         if self._each is None:
+            if not number:
+                self._examining.progress()  # the source may have taken its time until here
             try:
                 # Here, where Ctrl-C comes: in a thread the others would wait for it, each as long again.
-                self._policy.examine()
+                self._policy.examine(self._examining)
             except Exception as exc:  # noqa: BLE001 - the next one may be luckier
                 begun.item = None
                 begun.result = as_result(exc, begun.key, self._policy.url)
@@ -253,15 +255,15 @@ class Many:
                 return self._stopped(more)  # Ctrl-C, while it was closed
             exc.add_note("some creates may still be on their way")  # a second Ctrl-C; the first is on its way already
         left = [begun for _, begun in sorted(self._results.begun.items())]
-        url = self._policy.url
+        url, service = self._policy.url, self._policy.access.driver.location.endpoint
         if isinstance(exc, GeneratorExit):
             # Of which nobody sees notes.
-            doubts = [begun.note(url) for begun in left if isinstance(begun.result, OutcomeUnknown)]
+            doubts = [begun.note(url, service) for begun in left if isinstance(begun.result, OutcomeUnknown)]
             if doubts:
                 words = "; ".join(["create_many was closed before it gave these results", *doubts])
                 warnings.warn(words, RuntimeWarning, stacklevel=caller.level())
             return exc
         for begun in left:
             if not (isinstance(begun.result, StorageGuardError) and begun.result.__cause__ is exc):
-                exc.add_note(begun.note(url))
+                exc.add_note(begun.note(url, service))
         return exc

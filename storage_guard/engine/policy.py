@@ -20,6 +20,7 @@ from storage_guard.errors import GuaranteeMissing, GuaranteeWarning, NotWritten,
 from storage_guard.model import NO_OPTIONS, Capabilities, Guarantee, ObjectOptions, Vouch, WriteMeta
 from storage_guard.outcome import IfExists
 from storage_guard.plan import Plan, StreamPlan, TooLarge, plan_known, plan_stream
+from storage_guard.retry import Patience
 from storage_guard.uploads.diary import Diary
 
 if TYPE_CHECKING:
@@ -84,12 +85,15 @@ class Policy:
     def url(self) -> str:
         return self.access.url
 
-    def known(self) -> Capabilities:
-        """What the store can do, asked once."""
+    def known(self, patience: Patience | None = None) -> Capabilities:
+        """What the store can do, asked once, within the patience of who needs it: who waited for another that asked in
+        vain asks once more, and not as long again."""
         with self._lock:
             if self._capabilities is None:
                 self._capabilities = self.access.patiently(
-                    self.access.driver.capabilities, "the store could not be examined, and nothing was written"
+                    self.access.driver.capabilities,
+                    "the store could not be examined, and nothing was written",
+                    patience=patience,
                 )
                 can = self._capabilities
                 if self.enforcement == "probe" and "unproven" in (can.put, can.finish, can.copy):
@@ -102,10 +106,10 @@ class Policy:
         age_s = examining.AGE_S if self.verdict_age_s is None else self.verdict_age_s
         return examining.Examiner(self.access, age_s=age_s)
 
-    def examine(self) -> None:
+    def examine(self, patience: Patience) -> None:
         """Know what is needed for any write, before one begins. Raises StoreUnavailable and AccessDenied; that a store
         does not hold is told by `vouch`."""
-        can = self.known()
+        can = self.known(patience)
         if can.put != "missing":
             self._guarantee("put", can)
 
@@ -239,7 +243,7 @@ class Policy:
 
         return sweep_diary(
             self.journal_folder,
-            store_url=self.access.container_url,
+            store_url=self.access.driver.location.place,
             key=wanted.full_key,
             write_id=wanted.write_id,
             named=wanted.named,

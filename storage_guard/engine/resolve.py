@@ -289,7 +289,16 @@ class Resolver(ABC):
                 if digest is not None:
                     break
         target = self.target
-        return Ticket(target.store_url, target.key, target.write_id, self.upload_id, target.named, digest, algorithm)
+        return Ticket(
+            target.store_url,
+            target.key,
+            target.write_id,
+            self.upload_id,
+            target.named,
+            digest,
+            algorithm,
+            target.driver.location.endpoint,
+        )
 
     def _unknown(self, what: str, write: Write) -> OutcomeUnknown:
         signal = self.trouble if isinstance(self.trouble, signals.Signal) else None

@@ -41,7 +41,7 @@ class Begun:
     submitted: SubmittedCreation | None = None  # until it is answered, or goes on
     result: Result | None = None
 
-    def note(self, store_url: str) -> str:
+    def note(self, store_url: str, service: str) -> str:
         """What is known of it."""
         result = self.result
         match result:
@@ -55,7 +55,7 @@ class Begun:
                 pass
         if self.wanted is None:
             return f"{self.key!r} was not written to {store_url}: it was not begun"
-        ticket = str(Ticket(store_url, self.key, self.wanted.write_id, named=self.wanted.named))
+        ticket = str(Ticket(store_url, self.key, self.wanted.write_id, named=self.wanted.named, service=service))
         return f"{self.key!r} may have been written to {store_url}: settle({ticket!r}) tells"
 
 

@@ -41,7 +41,9 @@ class Resumable:
     def create(self) -> Receipt:
         """Take over what was left of this key, if it is of the same data; otherwise begin."""
         try:
-            held = Journal(self.policy.journal_folder()).claim(self.policy.access.container_url, self.wanted.full_key)
+            held = Journal(self.policy.journal_folder()).claim(
+                self.policy.access.driver.location.place, self.wanted.full_key
+            )
         except JournalError as exc:
             raise NotWritten(
                 f"{self.wanted.key!r} was not written to {self.policy.url}: {exc}", key=self.wanted.key
@@ -92,7 +94,7 @@ class Resumable:
     def begin(self, held: Held, wanted: Wanted, note: str = "", *, suspect: bool = False) -> Receipt:
         """Open an upload of our own; `suspect`: a finish of an earlier one may have landed."""
         entry = Entry(
-            store_url=self.policy.access.container_url,
+            store_url=self.policy.access.driver.location.place,
             key=wanted.full_key,
             upload_id="",
             write_id=wanted.write_id,

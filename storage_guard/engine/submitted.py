@@ -75,7 +75,7 @@ def submitted(
 ) -> SubmittedCreation | None:
     """None for what is not sent in one request. Raises what `Store.create` raises before it sends."""
     data = bytes(data)
-    can = policy.known()
+    can = policy.known(patience)
     creation, write = writing.prepared(
         policy,
         wanted,

@@ -30,7 +30,7 @@ def create(
     throttled: Callable[[float], None] | None = None,
 ) -> Receipt:
     """Raises what `Store.create` raises. `throttled` is told when a request was sent to which the store said Busy."""
-    can = policy.known()
+    can = policy.known(patience)
     key = wanted.key
     guarantee = policy.vouch("put", can, wanted)
     source = open_source(data, key)

@@ -67,7 +67,7 @@ def open_writer(
         text.wrap(io.BytesIO())
     packing = None if compression is None else compressor(check_name(compression))
     patience = policy.access.patience(deadline_s)
-    can = policy.known()
+    can = policy.known(patience)
     guarantee = policy.vouch("put", can, wanted)
     pour = Pour(Task(policy, wanted, can, guarantee, patience, progress), packing)
     _refuse_taken(policy, wanted, can)

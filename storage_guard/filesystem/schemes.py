@@ -98,7 +98,7 @@ class Guard(GuardFileSystem, ChainedFileSystem):
         **options: Any,
     ) -> None:
         if not target_protocol:
-            raise ValueError("guard:: stands before another URL, as in guard::file:///folder/file")
+            raise ValueError("guard:: stands before another URL, as in guard::memory://name/key")
         self._target = _TARGETS.get(target_protocol, target_protocol)
         if self._target == "file":
             raise ValueError(

@@ -33,6 +33,8 @@ class GuardFileSystem(ReadingFileSystem):
     - `immutable`: nothing is removed or moved: PermissionError.
     - `asynchronous` and `loop`: taken, because some give them to every filesystem before they look at `async_impl`,
       which is False.
+    - `anon`: only False. pandas says True when it asks once more after a PermissionError, which must not become a
+      TypeError. Requests without a signature are `anonymous=True` of S3.
     - All others go to `open_store`: TypeError for one that it does not know, when the first Store is opened.
 
     "wb" and "xb" both create. A taken key is FileExistsError when it is opened, and again, which is what counts, when
@@ -50,6 +52,7 @@ class GuardFileSystem(ReadingFileSystem):
         immutable: bool = False,
         asynchronous: bool = False,  # noqa: ARG002
         loop: object = None,  # noqa: ARG002
+        anon: bool = False,
         use_listings_cache: bool = False,
         **store_options: Any,
     ) -> None:
@@ -59,6 +62,10 @@ class GuardFileSystem(ReadingFileSystem):
         self._immutable = immutable
         if immutable and self._rewritable:
             raise ValueError("immutable=True and overwrite_ok contradict each other")
+        if anon:
+            raise PermissionError(
+                errno.EACCES, "anon=True is not taken (S3: anonymous=True); what was refused before is told above"
+            )
         if use_listings_cache:
             raise ValueError("use_listings_cache=True: listings are not cached here")
         super().__init__(use_listings_cache=False)

@@ -42,9 +42,9 @@ def sweep(access: Access, folder: str, named: Iterable[Upload], older_than_s: fl
     broom = _Broom(access, before)
     try:
         journal = Journal(folder)
-        for held in journal.dead(access.container_url):
+        for held in journal.dead(access.driver.location.place):
             broom.sweep_ours(held)
-        notes = [str(each) for each in journal.unreadable(access.container_url)]
+        notes = [str(each) for each in journal.unreadable(access.driver.location.place)]
     except JournalError as exc:
         raise NotWritten(f"our own uploads to {access.url} are not known: {exc}") from exc
     for upload in named:

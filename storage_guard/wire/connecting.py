@@ -73,7 +73,8 @@ class Connector:
                 if service.scheme == "https":
                     stream = self._secured(stream, service.host, until_s)
             except OSError as exc:
-                raise unconnected(exc, about) from exc
+                through = "" if proxy is None else f" through {Origin.of(proxy.url).netloc}"
+                raise unconnected(exc, f"{about}: {service.netloc}{through}") from exc
             except ValueError as exc:  # a name that TLS cannot ask for
                 raise Refused(f"{about}: {service.host!r} is no host: {exc}; nothing was sent", why="request") from exc
         except BaseException:

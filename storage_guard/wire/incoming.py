@@ -107,7 +107,11 @@ class Incoming:
         if head.body_bytes is None:
             self._step = self._take_size
         elif head.body_bytes < 0:
-            raise self.lost("nothing says whether the answer came to its end")
+            if head.status != 407:
+                raise self.lost("nothing says whether the answer came to its end")
+            # The status says all, and what is behind it is a page for people (tinyproxy's ends with the connection).
+            self._head = head._replace(closes=True)
+            self._at = len(self._rest)
         elif head.body_bytes:
             self._expect(head.body_bytes)
             self._step = self._take_sized

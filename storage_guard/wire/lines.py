@@ -87,10 +87,15 @@ class Lines:
     def take(self, way: Way) -> Line | None:
         """One that rests. It has to be launched, or put back."""
         resting = self._resting.get(way.origin)
-        if not resting:
-            return None
-        self.at_rest -= 1
-        return resting.pop()
+        while resting:
+            line = resting[-1]
+            if line.connection.stirs:
+                self._drop(line)  # closed, or more came than one answer: the watch has not had its turn yet
+                continue
+            resting.pop()
+            self.at_rest -= 1
+            return line
+        return None
 
     def put_back(self, line: Line) -> None:
         """It rests."""
@@ -125,13 +130,12 @@ class Lines:
             return
         outcome: Answer | Signal
         try:
-            if line.unsent is not None:
-                self._send(line, line.unsent)
-            if not events & ~WRITABLE:
-                return
-            line.moved_s = monotonic()
-            if not line.connection.receive_some(line.incoming):
-                return
+            if not (line.unsent is not None and self._send(line, line.unsent)):
+                if not events & ~WRITABLE:
+                    return
+                line.moved_s = monotonic()
+                if not line.connection.receive_some(line.incoming):
+                    return
             outcome = _outcome(line)
         except Signal as exc:
             outcome = exc
@@ -139,13 +143,14 @@ class Lines:
             outcome = line.incoming.lost(f"the connection broke: {exc}")
         self._conclude(line, pending, outcome)
 
-    def _send(self, line: Line, unsent: memoryview) -> None:
+    def _send(self, line: Line, unsent: memoryview) -> bool:
+        """Whether the whole answer has come, and no more is wanted."""
         try:
             left = line.connection.send_some(unsent)
         except OSError:
             # The service wants no more: perhaps it has said why.
             if line.connection.receive_some(line.incoming):
-                return
+                return True
             raise
         if len(left) != len(unsent):
             line.moved_s = monotonic()
@@ -154,6 +159,7 @@ class Lines:
         if writes != line.connection.writes:
             line.connection.writes = writes
             self._watch.change(line.connection.descriptor, writes=writes)
+        return False
 
     def _conclude(self, line: Line, pending: Pending, outcome: Answer | Signal) -> None:
         if isinstance(outcome, Signal):

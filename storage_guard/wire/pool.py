@@ -7,10 +7,6 @@ from time import monotonic
 
 from storage_guard.wire.connection import Connection
 
-# Many a server closes right after its answer. To look costs a system call, which a busy thread shall not pay for each
-# exchange.
-_LOOK_AFTER_S = 0.01
-
 
 class _Resting:
     __slots__ = ("connection", "origin", "since_s")
@@ -50,7 +46,9 @@ class Pool:
             if found is None:
                 return None
             rested_s = monotonic() - found.since_s
-            if rested_s < _LOOK_AFTER_S or (rested_s < self._keep_idle_s and not found.connection.stirs):
+            # However short the rest was: many a server (tinyproxy) closes behind its answer without a word, and what
+            # came behind an answer would be taken for that to the next request.
+            if rested_s < self._keep_idle_s and not found.connection.stirs:
                 return found.connection
             self.drop(found.connection)
 

@@ -164,7 +164,7 @@ class World:
         """What nobody holds."""
         return [
             held.entry
-            for held in Journal(self.journal).dead(self.store.driver.location.url())
+            for held in Journal(self.journal).dead(self.store.driver.location.place)
             if held.entry is not None
         ]
 

@@ -189,10 +189,11 @@ class World:
         home = origin if self.one_store else self._driver("to")
         self.before = origin.put_new("old", BytesBody(OURS), WriteMeta("theirs"))
         self.origin, self.home = origin, home
-        self.below = Below(origin, origin, home)
+        self.below = self.seen_home = Below(origin, origin, home)
         self.away_faults = self.home_faults = FaultyDriver(self.below)
         if not self.one_store:
-            self.home_faults = FaultyDriver(Below(home, origin, home, elsewhere=self.way.how == "through-here"))
+            self.seen_home = Below(home, origin, home, elsewhere=self.way.how == "through-here")
+            self.home_faults = FaultyDriver(self.seen_home)
         self.source = self._store(self.away_faults)
         self.target = self.source if self.one_store else self._store(self.home_faults)
         for end, member, call, fault in self.faults:
@@ -291,7 +292,7 @@ class World:
             assert any(upload.upload_id in note or "may be left open" in note for note in notes), notes
 
     def settle(self, ticket: str) -> None:
-        honest = Store(self.home, clock=FakeClock())
+        honest = Store(self.seen_home, clock=FakeClock())
         try:
             receipt = honest.settle(ticket)
         except ObjectExists:

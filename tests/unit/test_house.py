@@ -125,7 +125,7 @@ MAY = {
     ),
     "storage_guard/engine/policy.py": Room(
         "access body caller engine.creation engine.ids engine.payload engine.resolve engine.sending engine.source "
-        "errors guarantee.examining model names outcome plan uploads.diary uploads.journal uploads.journaling"
+        "errors guarantee.examining model names outcome plan retry uploads.diary uploads.journal uploads.journaling"
     ),
     "storage_guard/engine/resuming.py": Room(
         "checksum engine.creation engine.payload engine.policy engine.sending engine.source errors model outcome plan "

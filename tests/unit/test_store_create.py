@@ -287,6 +287,9 @@ def test_a_ticket_of_another_store_or_no_ticket_is_refused(store: Store) -> None
     for bad in ("", "nonsense", "bm9uc2Vuc2U", "e30", str(Ticket("memory://other", "k", "id"))):
         with pytest.raises(ValueError, match="ticket"):
             store.settle(bad)
+    elsewhere = str(Ticket(store.url, "k", "id", service="another service with a container of this name"))
+    with pytest.raises(ValueError, match="at another service"):
+        store.settle(elsewhere)
 
 
 def test_settle_never_writes(store: Store) -> None:

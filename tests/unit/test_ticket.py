@@ -24,6 +24,7 @@ from storage_guard.ticket import Ticket, parse
         named=st.booleans(),
         digest=st.none() | st.tuples(st.integers(0), st.integers(0, 2**64 - 1)),
         algorithm=st.sampled_from(["crc64xz", "crc64nvme"]),
+        service=st.none() | st.text(),
     )
 )
 def test_a_ticket_comes_back_as_it_was(ticket: Ticket) -> None:
@@ -58,6 +59,7 @@ GOOD = {"v": 1, "store_url": "s", "key": "k", "write_id": "w", "digest": None}
         encoded(GOOD | {"algorithm": "md5"}),
         encoded(GOOD | {"algorithm": ["crc64xz"]}),
         encoded(GOOD | {"algorithm": None}),
+        encoded(GOOD | {"service": 7}),
         encoded({name: value for name, value in GOOD.items() if name != "digest"}),
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
     ],
