@@ -41,7 +41,7 @@ class Addresses:
 
     def connect(self, host: str, port: int, until_s: float) -> socket.socket:
         """A connected socket that does not block, of the first address that answers. `until_s` by the monotonic clock.
-        Raises OSError."""
+        Raises OSError, and ValueError for what is no name."""
         addresses = self._find(host, port, until_s)
         waiting: dict[int, socket.socket] = {}
         watched = poll()
@@ -101,7 +101,7 @@ def _begin(address: _Address, waiting: dict[int, socket.socket], watched: Poll) 
 
 def _looked_up(host: str, port: int, until_s: float) -> list[_Address]:
     try:
-        return _ask(host, port, socket.AI_NUMERICHOST)
+        return _ask(host, port, socket.AI_NUMERICHOST)  # which sees, too, whether it is a name
     except OSError:
         pass
     # The system's call knows no time, and Ctrl-C does not reach it: it has a thread of its own.
@@ -113,8 +113,6 @@ def _looked_up(host: str, port: int, until_s: float) -> list[_Address]:
             found.extend(_ask(host, port, 0))
         except OSError as exc:
             trouble.append(exc)
-        except UnicodeError as exc:  # a label that is too long
-            trouble.append(OSError(errno.EINVAL, f"{host!r} is no name: {exc}"))
 
     thread = threading.Thread(target=ask, name="storage-guard-name", daemon=True)
     thread.start()

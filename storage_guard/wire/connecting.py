@@ -31,13 +31,9 @@ class Origin(NamedTuple):
 
     @classmethod
     def of(cls, url: str) -> Origin:
-        """Raises `Refused` for a port that is none."""
+        """`url`: one that was looked at when its proxy was chosen."""
         parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError:
-            raise Refused(f"{url!r} has no port that there is", why="request") from None
-        return cls(parts.scheme, parts.hostname or "", _PORTS[parts.scheme] if port is None else port)
+        return cls(parts.scheme, parts.hostname or "", _PORTS[parts.scheme] if parts.port is None else parts.port)
 
     @property
     def netloc(self) -> str:
@@ -58,16 +54,15 @@ class Connector:
         """Nothing of a request has been sent when it raises: `Busy`, or `Refused` where it will not be better."""
         until_s = monotonic() + self._settings.connect_timeout_s
         service = Origin.of(origin)
+        asked = service if proxy is None else Origin.of(proxy.url)
         stream: Stream | None = None
         try:
             try:
-                if proxy is None:
-                    stream = self._addresses.connect(service.host, service.port, until_s)
-                else:
-                    via = Origin.of(proxy.url)
-                    stream = self._addresses.connect(via.host, via.port, until_s)
-                    if via.scheme == "https":
-                        stream = self._secured(stream, via.host, until_s)
+                stream = self._addresses.connect(asked.host, asked.port, until_s)
+                if proxy is not None:
+                    if asked.scheme == "https":
+                        stream = self._secured(stream, asked.host, until_s)
+                    asked = service
                     if service.scheme == "https":
                         tunnel(stream, service.netloc, proxy, until_s, about)
                 if service.scheme == "https":
@@ -75,8 +70,8 @@ class Connector:
             except OSError as exc:
                 through = "" if proxy is None else f" through {Origin.of(proxy.url).netloc}"
                 raise unconnected(exc, f"{about}: {service.netloc}{through}") from exc
-            except ValueError as exc:  # a name that TLS cannot ask for
-                raise Refused(f"{about}: {service.host!r} is no host: {exc}; nothing was sent", why="request") from exc
+            except ValueError as exc:  # a name that nobody can ask for
+                raise Refused(f"{about}: {asked.host!r} is no host: {exc}; nothing was sent", why="request") from exc
         except BaseException:
             if stream is not None:
                 stream.close()
@@ -133,6 +128,7 @@ def context_of(settings: Settings, certificates: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which verifies certificates and names
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    named = certificates
     try:
         if certificates is None:
             context.load_default_certs()
@@ -141,9 +137,9 @@ def context_of(settings: Settings, certificates: str | None) -> ssl.SSLContext:
         else:
             context.load_verify_locations(cafile=certificates)
         if settings.client_cert is not None:
-            context.load_cert_chain(settings.client_cert, settings.client_key)
+            named = settings.client_cert
+            context.load_cert_chain(named, settings.client_key)
     except OSError as exc:
-        named = settings.client_cert if certificates is None else certificates
         raise Refused(
             f"the certificates ({named}) cannot be used: {exc.strerror or exc}; nothing was sent", why="request"
         ) from exc

@@ -130,7 +130,7 @@ class Engine:
         """Of those that wait for a connection that could not be opened, one is told: others may be luckier."""
         for way, why in self._lines.take_opened():
             for at, pending in enumerate(self._waiting):
-                if pending.request.url.startswith(way.origin):
+                if _is_of(pending.request.url, way.origin):
                     del self._waiting[at]
                     self._took(pending, why)
                     break
@@ -214,3 +214,8 @@ class Engine:
         self._ear.close()
         self._bell.close()
         self._watch.close()
+
+
+def _is_of(url: str, origin: str) -> bool:
+    """An origin may begin as another does."""
+    return url.startswith(origin) and url[len(origin) : len(origin) + 1] in ("", "/", "?")

@@ -120,7 +120,7 @@ class Incoming:
     def _expect(self, size_bytes: int) -> None:
         self._bound -= size_bytes
         if self._bound < 0:
-            raise self.lost(f"the answer has {size_bytes - self._bound} bytes and more")
+            raise self.lost(f"the answer is longer than it may be, by {-self._bound} bytes and more")
         self._chunk_bytes = size_bytes
 
     def _take_data(self) -> bool:
@@ -185,5 +185,8 @@ class Incoming:
             if len(rest) - at >= most_bytes + 2 or (not most_bytes and not b"\r\n".startswith(rest[at:])):
                 raise self.lost("the chunks of the answer are none")
             return None
+        line = rest[at:end]
+        if b"\n" in line or b"\r" in line:
+            raise self.lost("the chunks of the answer have a line end that is none")
         self._at = end + 2
-        return rest[at:end]
+        return line

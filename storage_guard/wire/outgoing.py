@@ -34,7 +34,6 @@ class Outgoing:
 
     def __init__(self, body: Body) -> None:
         self.size_bytes = body.size_bytes
-        self.sent_bytes = 0
         self._windows = body.windows()
         self._taken_bytes = 0
         self._rest: memoryview | bytes = b""
@@ -48,12 +47,9 @@ class Outgoing:
             piece = memoryview(piece)[:most_bytes]
         else:
             self._rest = b""
-        self.sent_bytes += len(piece)
         return piece
 
     def _window(self) -> memoryview | bytes:
-        if self.sent_bytes == self.size_bytes:
-            return b""
         if self._taken_bytes == self.size_bytes:
             return self._end()
         window = next(self._windows, None)
@@ -68,6 +64,7 @@ class Outgoing:
         raise wrong_size(self._taken_bytes, self.size_bytes, "at least ")
 
     def _end(self) -> bytes:
+        """What is held, once; then nothing."""
         more = next(self._windows, None)
         if more is not None:
             raise wrong_size(self._taken_bytes + more.nbytes, self.size_bytes, "at least ")

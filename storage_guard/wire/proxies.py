@@ -34,13 +34,18 @@ class Proxy(NamedTuple):
 
 
 def proxy_of(origin: str, settings: Settings, environment: Mapping[str, str]) -> Proxy | None:
-    """The proxy that requests to this origin (scheme, host, port) go through. Raises `Refused` for one that is none."""
-    parts = urlsplit(origin)
+    """The proxy that requests to this origin (scheme, host, port) go through. Raises `Refused` for one
+    that is none, and for an origin that is none."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError as exc:
+        raise Refused(f"{origin!r} is no host and port: {exc}", why="request") from None
     scheme, host = parts.scheme, parts.hostname or ""
     url = _chosen(settings.proxies, scheme, host)
     if url is None and settings.trust_env:
         exempt = settings.proxies.get("no_proxy") or _variable(environment, "no_proxy")
-        if _exempt(exempt, host, parts.port or (443 if scheme == "https" else 80)):
+        if _exempt(exempt, host, port or (443 if scheme == "https" else 80)):
             url = ""
         else:
             url = _variable(environment, f"{scheme}_proxy") or _variable(environment, "all_proxy") or None

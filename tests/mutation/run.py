@@ -33,6 +33,8 @@ from mutation.survivors import SURVIVORS  # noqa: E402
 STORE = ("faults/test_store_faults.py", "faults/test_store_bad_input.py", "unit/test_store_create.py")
 OF_UPLOADS = ("unit/test_sweeping.py", "unit/test_resuming.py")
 OF_FILES = ("unit/test_writer.py", "unit/test_text_writer.py", "unit/test_reader.py")
+PURE = ("wire/test_transport_pure.py", "wire/test_incoming.py")
+EXCHANGES = ("wire/test_transport.py", "wire/test_transport_outcomes.py", "wire/test_transport_routes.py")
 GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "plan": (("properties/test_plan.py",), ("unit/test_store_create.py",)),
     "retry": (("unit/test_retry.py",), ("faults/test_store_faults.py",)),
@@ -48,8 +50,16 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "resolve": (STORE,),
     "many": (("unit/test_create_many.py", "faults/test_create_many_ends.py"), ("faults/test_create_many_faults.py",)),
     "removal": (("unit/test_removal.py", *STORE),),
+    "heads": (PURE, EXCHANGES),
+    "incoming": (PURE, EXCHANGES),
+    "messages": (PURE, EXCHANGES),
+    "meanings": (PURE, EXCHANGES),
+    "routes": (PURE, EXCHANGES),
+    "outgoing": (("wire/test_outgoing.py",), EXCHANGES),
+    "connecting": (("wire/test_connecting.py", "wire/test_transport_routes.py"), EXCHANGES),
+    "addresses": (("wire/test_connecting.py",), EXCHANGES),
 }
-ROOMS = (".", "engine", "uploads", "files")  # where a module may be
+ROOMS = (".", "engine", "uploads", "files", "wire")  # where a module may be
 LONGEST_S = 300
 MOST_BYTES = 2 << 30
 

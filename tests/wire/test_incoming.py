@@ -47,6 +47,16 @@ def fed(method: str, pieces: Iterator[bytes], *, answer_bytes: int = 1000) -> In
     return incoming
 
 
+def fails(data: bytes, places: list[int]) -> str:
+    """What is said of one that comes in these pieces, and of which only the last is too much."""
+    *before, last = cut(data, places)
+    incoming = Incoming("GET", 1000, "")
+    assert not any(incoming.feed(piece) for piece in before)
+    with pytest.raises(Lost) as caught:
+        incoming.feed(last)
+    return caught.value.message
+
+
 def cut(data: bytes, places: list[int]) -> Iterator[bytes]:
     for start, stop in itertools.pairwise([0, *places, len(data)]):
         yield data[start:stop]
@@ -76,7 +86,8 @@ def test_one_that_is_cut_anywhere_is_lost(name: str) -> None:
         incoming = Incoming(method, 1000, "put of 'k'")
         assert place == 0 or not incoming.feed(data[:place])
         assert isinstance(incoming.ended(), Lost)
-        assert "put of 'k'" in str(incoming.ended())
+        where = "within the" if place else "without an"
+        assert str(incoming.ended()) == f"put of 'k': the connection broke {where} answer"
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -88,6 +99,31 @@ def test_more_than_one_is_none_however_it_comes(name: str) -> None:
         incoming = fed(method, iter([data]))
         with pytest.raises(Lost):
             incoming.feed(surplus)
+
+
+def test_a_connection_may_be_used_again_unless_the_head_says_that_it_closes() -> None:
+    assert Incoming("PUT", 1000, "").closes
+    for more, closes in ((b"", False), (b"Connection: close\r\n", True)):
+        incoming = fed("PUT", iter([b"HTTP/1.1 204 -\r\n" + more + b"\r\n"]))
+        assert (incoming.closes, incoming.status) == (closes, 204)
+
+
+def test_no_answer_has_come_before_its_head_has() -> None:
+    incoming = Incoming("PUT", 1000, "")
+    incoming.feed(b"HTTP/1.1 200 OK\r\n")
+    with pytest.raises(AssertionError):
+        incoming.answer()
+
+
+@pytest.mark.parametrize("start", [b"", INTERIM])
+def test_what_begins_as_no_answer_does_is_not_waited_for(start: bytes) -> None:
+    assert "begins with b'SSH-2.0'" in fails(start + b"SSH-2.0", [len(start)] if start else [])
+    assert "begins with b'HTTP/2'" in fails(start + b"HTTP/2", [len(start) + 5])
+    assert not Incoming("GET", 1000, "").feed(start + b"HTTP/1.")
+
+
+def test_an_answer_that_ends_with_its_connection_is_not_waited_for() -> None:
+    assert "nothing says" in fails(b"HTTP/1.1 200 OK\r\n\r\n", [])
 
 
 @given(st.binary(max_size=400), st.sampled_from(["PUT", "HEAD", "GET"]))
@@ -107,6 +143,7 @@ def test_noise_is_an_answer_or_lost_and_nothing_else(noise: bytes, method: str) 
         *(b"\r\n", b"x\r\n", b"-1\r\n", b"+1\r\nx\r\n", b"0x1\r\nx\r\n", b" 1\r\nx\r\n", b"1_0\r\n"),
         *(b"1" * 17 + b"\r\n", b"1 2\r\nx\r\n", b"1\r\nxy\r\n", b"1\r\nx\r\r\n"),
         *(b"1\r\nx\n0\r\n\r\n", b"0\r\nno trailer\r\n\r\n"),
+        *(b"1\n\r\nx\r\n", b"1;n\nm\r\nx\r\n", b"1;n\rm\r\nx\r\n", b"0\r\nA: b\n\r\n", b"0\r\nA: b\rc\r\n"),
         *(b"1;" + b"n" * 2000, b"1" + b" " * 2000, b"0\r\n" + b"A: b\r\n" * (MAX_HEAD_BYTES // 4)),
     ],
 )
@@ -124,3 +161,41 @@ def test_a_body_that_is_too_long_is_not_waited_for(status: int) -> None:
     many = b"1\r\nx\r\n" * (most + 1)
     with pytest.raises(Lost, match="bytes and more"):
         Incoming("GET", 10, "").feed(b"HTTP/1.1 %d -\r\nTransfer-Encoding: chunked\r\n\r\n" % status + many)
+
+
+@pytest.mark.parametrize("status", [200, 299, 300])
+def test_the_bound_is_told_by_how_much_it_is_passed(status: int) -> None:
+    most = 1000 if status < 300 else 1024 * 1024
+    head = b"HTTP/1.1 %d -\r\nTransfer-Encoding: chunked\r\n\r\n" % status
+    chunks = b"%x\r\n" % most + b"x" * most + b"\r\n"
+    assert len(fed("GET", iter([head + chunks + b"0\r\n\r\n"])).answer().body) == most
+    assert "by 7 bytes" in fails(head + chunks + b"7\r\n", [len(head + chunks)])
+
+
+def test_the_heads_of_an_answer_may_have_so_many_bytes_together_and_no_more() -> None:
+    def heads(size_bytes: int) -> bytes:
+        start, end = INTERIM + b"HTTP/1.1 204 -\r\nA: ", b"\r\n\r\n"
+        return start + b"b" * (size_bytes - len(start) - len(end)) + end
+
+    for places in ([], [MAX_HEAD_BYTES - 1], [len(INTERIM), MAX_HEAD_BYTES - 1]):
+        assert fed("GET", cut(heads(MAX_HEAD_BYTES), places)).answer().status == 204
+    for places in ([], [MAX_HEAD_BYTES], [len(INTERIM), MAX_HEAD_BYTES]):
+        assert f"more than {MAX_HEAD_BYTES} bytes" in fails(heads(MAX_HEAD_BYTES + 1), places)
+    without_end = heads(MAX_HEAD_BYTES + 9)[: MAX_HEAD_BYTES + 1]
+    assert f"more than {MAX_HEAD_BYTES} bytes" in fails(without_end, [MAX_HEAD_BYTES])
+
+
+def test_trailers_count_as_heads() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    first = b"A: " + b"b" * (MAX_HEAD_BYTES - len(head) - 7)
+    start = head + b"0\r\n" + first + b"\r\n"
+    assert fed("GET", iter([start + b"C: d\r\n\r\n"])).answer().body == b""
+    assert "no trailer" in fails(start + b"C: de\r\n", [len(start)])
+
+
+def test_the_line_of_a_chunk_may_have_so_many_bytes_and_no_more() -> None:
+    line = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1;" + b"n" * 1022
+    for place in range(3):
+        assert fed("GET", cut(line + b"\r\nx\r\n0\r\n\r\n", [len(line) + place])).answer().body == b"x"
+    for data, places in ((line + b"n\r\n", []), (line + b"nn", [len(line) + 1])):
+        assert "chunks" in fails(data, places)

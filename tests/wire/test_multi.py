@@ -153,7 +153,7 @@ def test_what_was_not_sent_is_told_apart(tmp_path: Path) -> None:
         dead = f"http://127.0.0.1:{closed_port()}/k"
         kinds: list[tuple[str, dict[str, str], type[Signal]]] = [
             *((dead, {}, Busy), ("http://nobody.invalid/", {}, Busy), (server.url + "/k", {}, Refused)),
-            *(("ftp://h/", {}, Refused), (dead, {"X": "a\r\nY: b"}, Refused)),
+            *(("ftp://h/", {}, Refused), ("http://h:65536/", {}, Refused), (dead, {"X": "a\r\nY: b"}, Refused)),
         ]
         for url, headers, kind in kinds:
             pending = loop.submit(Request("PUT", url, headers, b"x"))
@@ -162,6 +162,17 @@ def test_what_was_not_sent_is_told_apart(tmp_path: Path) -> None:
         assert server.heard == []
         with Loop(Settings(ca=made.ca)) as believing:
             assert believing.submit(Request("PUT", server.url + "/k", {}, b"x")).result(30).status == 200
+
+
+def test_a_service_that_cannot_be_reached_is_told_to_its_own_requests_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving(monkeypatch, "127.0.0.1")
+    proxies = {"http://one": f"http://127.0.0.1:{closed_port()}", "http": ""}
+    with scripted(lambda heard: OK) as server, Loop(Settings(proxies=proxies), connections=8) as loop:
+        urls = ["http://one/k", *[f"http://one.invalid:{server.port}/k"] * 7]  # the first is how the others begin
+        pending = [loop.submit(Request("PUT", url, {}, b"x"), at_once=False) for url in urls]
+        loop.flush()
+        assert isinstance(outcome(pending[0]), Busy)
+        assert [each.result(30).status for each in pending[1:]] == [200] * 7
 
 
 def test_a_body_that_has_to_be_read_is_for_others() -> None:

@@ -13,6 +13,7 @@ from storage_guard.driver import Lost, Refused
 from storage_guard.wire.messages import Answer, Request
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.transport import Transport
+from wire.bodies import Windows
 from wire.scripted import OK, Heard, scripted
 
 LARGE = 700_000  # several windows
@@ -20,29 +21,6 @@ LARGE = 700_000  # several windows
 
 def ok(_heard: Heard) -> bytes:
     return OK
-
-
-class Windows(Body):
-    """Says it has `size_bytes`, and yields `pieces`; then raises `failure`, if there is one."""
-
-    def __init__(self, size_bytes: int, pieces: list[bytes], failure: BaseException | None = None) -> None:
-        self._size_bytes = size_bytes
-        self._pieces = pieces
-        self._failure = failure
-        self.closed = 0
-
-    @property
-    def size_bytes(self) -> int:
-        return self._size_bytes
-
-    def windows(self) -> Iterator[memoryview]:
-        try:
-            for piece in self._pieces:
-                yield memoryview(piece)
-            if self._failure is not None:
-                raise self._failure
-        finally:
-            self.closed += 1
 
 
 def test_the_answer_is_the_servers() -> None:

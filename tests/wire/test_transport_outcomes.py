@@ -74,6 +74,14 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
         assert [heard.body for heard in server.heard] == [b"x", b"y"]
 
 
+def test_a_connection_of_which_the_server_said_that_it_closes_is_not_used_again() -> None:
+    with scripted(lambda heard: OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")) as server:
+        transport = Transport(Settings())
+        for body in (b"x", b"y"):
+            assert transport.exchange(Request("PUT", server.url + "/k", {}, body)).status == 200
+        assert [(heard.connection, heard.body) for heard in server.heard] == [(1, b"x"), (2, b"y")]
+
+
 def test_an_answer_that_nobody_waits_for_is_nobodys() -> None:
     sent = threading.Event()
 
@@ -224,6 +232,7 @@ def test_nothing_was_sent_over_a_handshake_that_failed() -> None:
     "url",
     [
         *("ftp://h/k", "file:///etc/passwd", "h/k", "http:///k", "http://h:port/k", "http://user:pw@h/k", ""),
+        *("http://h:65536/k", "http://[:::1:]/k", f"http://{'a' * 64}.invalid/k", "http://a..invalid/k"),
         *("http://h/a b", "http://h/a\r\nX: y", "http://h/\u00e9", "http://h/k#f", "http://h\\@i/k", "http://h/\0"),
     ],
 )

@@ -43,12 +43,27 @@ def test_without_a_connection_nothing_was_sent_and_some_will_not_be_better_tomor
 ) -> None:
     found = unconnected(exc, "put of 'k'")
     assert type(found) is kind
+    assert found.message.startswith(f"put of 'k': {exc}: ")
     assert "nothing was sent" in found.message
 
 
-@pytest.mark.parametrize(("status", "kind"), [(407, Refused), (403, Refused), (502, Busy)])
-def test_what_a_proxy_says_to_a_tunnel(status: int, kind: type[Signal]) -> None:
-    assert type(tunnel_refused(status, "a")) is kind
+def test_a_failure_without_words_is_told_by_its_name() -> None:
+    assert unconnected(TimeoutError(), "a").message == "a: TimeoutError: nothing was sent"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (407, Refused, "wants credentials"),
+        *((status, Refused, "opens no tunnel there") for status in (401, 403)),
+        *((status, Busy, "opened no tunnel") for status in (400, 402, 404, 408, 502)),
+    ],
+)
+def test_what_a_proxy_says_to_a_tunnel(status: int, kind: type[Signal], words: str) -> None:
+    found = tunnel_refused(status, "a")
+    assert (type(found), found.status) == (kind, status)
+    assert words in found.message
+    assert "nothing was sent" in found.message
 
 
 def test_a_head_is_its_status_and_its_headers() -> None:
@@ -67,6 +82,7 @@ def test_a_head_is_its_status_and_its_headers() -> None:
         (b"HTTP/1.1 304", "GET", False, 0),
         (b"HTTP/1.1 304 -\r\nContent-Length: 7", "GET", False, 0),
         (b"HTTP/1.1 100 -", "PUT", False, 0),
+        (b"HTTP/1.1 599 -\r\nContent-Length: 1", "GET", False, 1),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 1", "GET", True, 1),
         (b"HTTP/1.1 200 OK\r\nconnection: Close\r\nContent-Length: 1", "GET", True, 1),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", "GET", False, None),
@@ -105,6 +121,10 @@ def test_a_head_that_is_none_or_has_two_meanings(head: bytes) -> None:
         parse(head, "GET")
 
 
+def test_a_head_may_have_as_many_headers_as_is_said() -> None:
+    assert len(parse(b"HTTP/1.1 204 -" + b"\r\nA: b" * MAX_HEADERS, "GET").headers["a"]) == 3 * MAX_HEADERS - 2
+
+
 def test_urls_without_their_secrets() -> None:
     assert bare("https://user:pw@h:1/a/b?Signature=s#f") == "https://h:1/a/b"
     assert bare("http://h?Signature=s") == "http://h"
@@ -127,6 +147,13 @@ def test_the_head_of_a_request() -> None:
     )
     bare = request._replace(method="GET", headers={"host": "signed", "user-agent": "signed too"})
     assert head_of(bare, "/", "h", 0, agent="me") == b"GET / HTTP/1.1\r\nHost: signed\r\nUser-Agent: signed too\r\n\r\n"
+
+
+def test_a_header_that_cannot_be_sent_is_named_and_its_value_is_not() -> None:
+    request = Request("PUT", "http://h/k", {"Good": "a", "Bad": "secret\n"})
+    with pytest.raises(Refused, match="'Bad'") as caught:
+        head_of(request, "/k", "h", 0, agent="me")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +205,12 @@ def test_certificates_are_those_that_are_named_first() -> None:
     assert certificates_of(Settings(ca="/mine"), environment) == "/mine"
     assert certificates_of(Settings(), environment) == "/one"
     assert certificates_of(Settings(trust_env=False), environment) not in ("/one", "/two", "/three")
+
+
+@pytest.mark.parametrize("there", [["/etc/ssl/ca-bundle.pem", "/etc/ssl/certs"], ["/etc/ssl/certs"], []])
+def test_certificates_are_looked_for_where_systems_have_them(there: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.exists", there.__contains__)
+    assert certificates_of(Settings(), {}) == next(iter(there), None)
 
 
 @pytest.mark.parametrize(

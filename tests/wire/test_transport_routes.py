@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from storage_guard.body import BytesBody
 from storage_guard.driver import Busy, Refused
 from storage_guard.wire.messages import Request
+from storage_guard.wire.routes import Routes
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.transport import Transport
 from wire.scripted import OK, Certificate, certificate, closed_port, scripted, tunnelling
@@ -84,12 +86,12 @@ def test_nothing_goes_to_whom_a_certificate_does_not_name(tmp_path: Path) -> Non
 
 
 def test_certificates_that_are_not_there(certified: Certificate, tmp_path: Path) -> None:
+    none = str(tmp_path / "none")
     with scripted(lambda heard: OK, certified.context) as server:
-        with pytest.raises(Refused):
-            Transport(Settings(ca=str(tmp_path / "none"))).exchange(Request("PUT", server.url + "/k", {}, b"x"))
-        client = Settings(ca=certified.ca, client_cert=str(tmp_path / "none"))
-        with pytest.raises(Refused):
-            Transport(client).exchange(Request("PUT", server.url + "/k", {}, b"x"))
+        for settings in (Settings(ca=none), Settings(ca=certified.ca, client_cert=none)):
+            with pytest.raises(Refused, match=re.escape(f"({none})")) as caught:
+                Transport(settings).exchange(Request("PUT", server.url + "/k", {}, b"x"))
+            assert caught.value.why == "request"
 
 
 def ways(port: int, credentials: str = "") -> Iterator[tuple[Settings, dict[str, str]]]:
@@ -134,6 +136,16 @@ def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
             Transport(Settings(proxies={"http": dead})).exchange(request)
 
 
+def test_the_environment_counts_as_it_was_when_a_service_was_first_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    routes = Routes(Settings())
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:1")
+    before = routes.of("http://service.invalid/k")
+    monkeypatch.setenv("http_proxy", "socks5h://proxy.invalid:1")  # which is refused
+    assert routes.of("http://service.invalid/k") == before
+    with pytest.raises(Refused):
+        routes.of("http://another.invalid/k")
+
+
 def test_a_proxy_that_wants_a_password_says_so() -> None:
     answer = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm=x, nonce=y\r\nContent-Length: 0\r\n\r\n"
     with scripted(lambda heard: answer) as proxy:
@@ -165,6 +177,31 @@ def test_a_tunnel_that_is_refused_has_carried_nothing(certified: Certificate, cr
             transport.exchange(Request("PUT", server.url + "/k", {"Authorization": "mine"}, b"x"))
         assert caught.value.why == "access"
         assert server.heard == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "status"),
+    [
+        (b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", "opened no tunnel", 502),
+        (b"HTTP/1.1 199 No\r\n\r\nHTTP/1.1 300 No\r\n\r\n", "opened no tunnel", 300),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "the proxy's answer is none", None),
+        (None, "the proxy opened no tunnel", None),
+        (b"", "the proxy opened no tunnel in time", None),
+        (b"HTTP/1.1 200 Y", "the proxy opened no tunnel in time", None),
+    ],
+    ids=str,
+)
+def test_a_tunnel_that_does_not_come_about_has_carried_nothing(
+    answer: bytes | None, words: str, status: int | None
+) -> None:
+    with scripted(lambda heard: answer) as proxy:
+        transport = Transport(Settings(connect_timeout_s=0.3, proxies={"all": proxy.url}))
+        with pytest.raises(Busy, match=f"{words}: nothing was sent" if status else words) as caught:
+            transport.exchange(Request("PUT", "https://host.invalid/k", {"Authorization": "mine"}, b"x"))
+        assert caught.value.status == status
+        assert [heard.head for heard in proxy.heard] == [
+            "CONNECT host.invalid:443 HTTP/1.1\r\nHost: host.invalid:443\r\n"
+        ]
 
 
 def test_a_proxy_that_is_not_there_has_carried_nothing() -> None:
