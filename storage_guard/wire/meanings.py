@@ -32,5 +32,5 @@ def tunnel_refused(status: int, about: str) -> Signal:
 
 
 def proxy_refused(about: str, status: int) -> Refused:
-    wants = "wants credentials" if status == 407 else "opens no tunnel there"
+    wants = "wants credentials" if status in (401, 407) else "opens no tunnel there"
     return Refused(f"{about}: the proxy {wants}, so nothing was sent on", why="access", status=status)

@@ -76,6 +76,8 @@ def _exempt(names: str, host: str, port: int) -> bool:
         address = None
     for each in names.replace(" ", "").lower().split(","):
         name = each.lstrip(".")
+        if name.startswith("[") and name.endswith("]"):
+            name = name[1:-1]
         if name == "*":
             return True
         if not name:

@@ -60,6 +60,12 @@ def test_a_chain_gives_its_url_back_and_keeps_its_filesystem() -> None:
         assert file.read() == b"data"
 
 
+def test_what_pandas_asks_behind_a_permission_error_is_one_again_and_no_type_error() -> None:
+    with pytest.raises(PermissionError, match="anonymous=True"):
+        fsspec.filesystem("guardfile", anon=True)
+    assert fsspec.filesystem("guardfile", anon=False)
+
+
 def test_options_reach_both_ends_of_a_chain() -> None:
     fs, path = fsspec.core.url_to_fs("guard::memory://options/k", guard={"if_exists": "same"}, memory={"part_bytes": 1})
     fs.pipe(path, b"same")

@@ -98,6 +98,24 @@ def test_an_option_that_nobody_knows_is_refused(url: str, option: str) -> None:
         open_store(url, **{option: "green"})
 
 
+def test_an_unknown_option_is_told_with_those_that_are_known() -> None:
+    with pytest.raises(TypeError, match=r"oss:// has no option 'endpoint_url': it has endpoint, .*and those of Store"):
+        open_store("oss://bucket", endpoint_url="http://127.0.0.1:1")
+
+
+def test_a_folder_may_be_a_path_object(tmp_path: Path) -> None:
+    open_store(tmp_path / "archive").create("key", b"x")
+    assert open_store(str(tmp_path / "archive")).read("key") == b"x"
+
+
+@pytest.mark.parametrize("url", ["s3:/bucket", "oss:bucket/prefix", "memory:/name"])
+def test_a_url_that_lost_a_slash_is_no_folder(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"write ./{url} for a folder"):
+        open_store(url)
+    open_store(f"./{url}").create("key", b"x")
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,17 @@ def die(world: World, data: Any = OURS) -> Upload:
 
 
 # Ours
+
+
+def test_a_container_of_the_same_name_at_another_service_is_another_one(service: World) -> None:
+    left = service.leave(OURS)
+    here = service.store.driver.location
+    elsewhere = replace(here, endpoint="another")
+    with patch.object(type(service.store.driver), "location", elsewhere):
+        swept = service.store.sweep(older_than_s=0, now=in_an_hour())
+    assert (swept.removed, swept.kept, swept.notes) == ((), (), ())
+    assert [entry.upload_id for entry in service.entries()] == [left.upload_id]
+    assert len(service.store.sweep(older_than_s=0, now=in_an_hour()).removed) == 1
 
 
 def test_what_a_dead_resumable_create_left_is_swept_when_it_is_old_enough(world: World) -> None:

@@ -152,6 +152,12 @@ def test_chunks_that_have_two_readings_are_none(chunks: bytes) -> None:
         Incoming("GET", 1000, "").feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
 
 
+def test_a_proxy_that_wants_credentials_need_not_say_where_its_page_ends() -> None:
+    incoming = Incoming("PUT", 1000, "a request")
+    assert incoming.feed(b"HTTP/1.0 407 Proxy Authentication Required\r\nServer: tiny\r\n\r\n<html>to be ")
+    assert (incoming.answer().status, incoming.answer().body, incoming.closes) == (407, b"", True)
+
+
 @pytest.mark.parametrize("status", [200, 400])
 def test_a_body_that_is_too_long_is_not_waited_for(status: int) -> None:
     most = 10 if status == 200 else 1024 * 1024

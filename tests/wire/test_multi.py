@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 import threading
 import time
 import traceback
@@ -145,6 +146,37 @@ def test_two_answers_are_none() -> None:
         bodies = [b"two" if k % 3 == 0 else b"one" for k in range(60)]
         pending = [loop.submit(Request("PUT", server.url + "/k", {}, data)) for data in bodies]
         assert [type(outcome(each)) for each in pending] == [Lost if data == b"two" else Answer for data in bodies]
+
+
+def test_a_refusal_before_all_was_sent_is_an_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # whose connections have it, too
+
+        def refuse() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.recv(1000)
+                sock.sendall(b"HTTP/1.1 413 -\r\nContent-Length: 2\r\n\r\nno")
+            # closed with bytes that nobody has read: what is sent behind that breaks the connection
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        with Loop(Settings(), connections=1) as loop:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/k"
+            found = outcome(loop.submit(Request("PUT", url, {}, bytes(8_000_000))))
+        thread.join(10)
+    assert isinstance(found, Answer)
+    assert (found.status, found.body) == (413, b"no")
+
+
+def test_a_connection_that_ends_behind_its_answer_without_a_word_is_not_used_again() -> None:
+    def script(heard: Heard) -> None:
+        heard.sock.sendall(OK)
+
+    with scripted(script) as server, Loop(Settings(), connections=1) as loop:
+        for _ in range(20):
+            assert loop.submit(Request("PUT", server.url + "/k", {}, b"x")).result(30).status == 200
+            threading.Event().wait(0.003)  # in which it ends
 
 
 def test_what_was_not_sent_is_told_apart(tmp_path: Path) -> None:

@@ -113,6 +113,35 @@ def test_a_connection_that_rested_long_is_not_used_again() -> None:
         assert server.connections == 2
 
 
+def test_a_connection_that_ends_behind_its_answer_without_a_word_is_not_used_again() -> None:
+    def script(heard: Heard) -> None:
+        heard.sock.sendall(OK)
+
+    with scripted(script) as server:
+        transport = Transport(Settings())
+        for _ in range(20):
+            assert transport.exchange(Request("PUT", server.url + "/k", {}, b"x")).status == 200
+            threading.Event().wait(0.003)  # in which it ends
+        transport.close()
+
+
+def test_what_came_behind_an_answer_is_not_taken_for_the_next_one() -> None:
+    def script(heard: Heard) -> bytes:
+        if heard.connection == 1:
+            heard.sock.sendall(OK)
+            threading.Event().wait(0.002)
+        return OK.replace(b"200", b"409")
+
+    with scripted(script) as server:
+        transport = Transport(Settings())
+        request = Request("PUT", server.url + "/k", {}, b"x")
+        assert transport.exchange(request).status == 200
+        threading.Event().wait(0.005)  # in which a second answer comes
+        assert transport.exchange(request).status == 409
+        assert [heard.connection for heard in server.heard] == [1, 2]
+        transport.close()
+
+
 def test_a_pool_of_none_keeps_none() -> None:
     with scripted(lambda heard: OK) as server:
         transport = Transport(Settings(pool_size=0))

@@ -54,8 +54,8 @@ def test_a_failure_without_words_is_told_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "words"),
     [
-        (407, Refused, "wants credentials"),
-        *((status, Refused, "opens no tunnel there") for status in (401, 403)),
+        *((status, Refused, "wants credentials") for status in (401, 407)),
+        (403, Refused, "opens no tunnel there"),
         *((status, Busy, "opened no tunnel") for status in (400, 402, 404, 408, 502)),
     ],
 )
