@@ -27,6 +27,7 @@ class Access:
     clock: Clock
     retry: RetryPolicy
     url: str
+    deadline_s: float = DEADLINE_S
 
     def full(self, key: str) -> str:
         """The driver's key for a user's. Raises InvalidKey."""
@@ -36,8 +37,12 @@ class Access:
     def relative(self, info: ObjectInfo) -> ObjectInfo:
         return replace(info, key=info.key.removeprefix(self.prefix))
 
-    def patience(self, deadline_s: float = DEADLINE_S) -> Patience:
-        return Patience(self.clock, self.retry, deadline_s)
+    def patience(self, deadline_s: float | None = None) -> Patience:
+        """None: the Store's own."""
+        return Patience(self.clock, self.retry, self.within(deadline_s))
+
+    def within(self, deadline_s: float | None) -> float:
+        return self.deadline_s if deadline_s is None else deadline_s
 
     def patiently(
         self, question: Callable[[], _T], sentence: str, *, key: str | None = None, patience: Patience | None = None

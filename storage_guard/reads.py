@@ -76,8 +76,11 @@ class Reads:
     def presign(self, key: str, expires_s: float) -> str:
         """A URL with which anybody can read the object for `expires_s` seconds. Whether it is there is not looked up.
 
-        Raises Unsupported where the store has no such URLs, InvalidKey, NotWritten for a time that it does not allow.
+        Raises Unsupported where the store has no such URLs, InvalidKey, NotWritten for a time that it does not allow,
+        ValueError for one that is none.
         """
+        if not expires_s > 0:
+            raise ValueError(f"expires_s must be more than 0, got {expires_s}")
         full_key = self._access.full(key)
         return self._access.patiently(
             lambda: self.driver.presign(full_key, expires_s), f"{key!r} could not be signed", key=key

@@ -7,15 +7,14 @@ from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, overload
 
-from storage_guard import names, ticket
+from storage_guard import names
 from storage_guard.access import DEADLINE_S, Access
 from storage_guard.clock import Clock, SystemClock
 from storage_guard.driver import Driver
-from storage_guard.engine import removal, writing
-from storage_guard.engine.policy import Enforcement, Policy, Wanted
-from storage_guard.engine.resolve import Settling
+from storage_guard.engine import removal, settling, writing
+from storage_guard.engine.policy import Enforcement, Policy
 from storage_guard.engine.sending import Bounds, Progress
-from storage_guard.errors import NotWritten, OutcomeUnknown, StorageGuardError
+from storage_guard.errors import NotWritten, StorageGuardError
 from storage_guard.model import (
     NO_OPTIONS,
     ObjectOptions,
@@ -53,6 +52,8 @@ class Store(Reads):
       costs an eighth of each (256 KiB to 1 MiB), a buffer nothing, a stream whole parts: those on their way and the one
       that is being read, together at most `min(in_flight * part_bytes, memory_bytes)`. A stream's parts double behind
       every tenth of the parts that the store allows, up to a quarter of `memory_bytes`: that is how far it can reach.
+    - `deadline_s`: every call that is not given its own gives up when the store has made no progress for so long (300).
+      `settle` waits for 30; an examination, where one is needed, asks each question for 60.
     - `enforcement`: "probe" examines a store for whose guarantee nobody vouches, before the first write of each kind,
       and refuses it if it does not hold; "trust" believes it, warns, and says "trusted" on every receipt. A store that
       is known not to keep the condition is refused either way.
@@ -72,6 +73,7 @@ class Store(Reads):
         in_flight: int | None = None,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
         retry: RetryPolicy | None = None,
+        deadline_s: float = DEADLINE_S,
         enforcement: Enforcement = "probe",
         defaults: ObjectOptions | None = None,
         journal: str | os.PathLike[str] | None = None,
@@ -84,6 +86,8 @@ class Store(Reads):
             ("in_flight", in_flight),
             ("memory_bytes", memory_bytes),
         ):
+            if not isinstance(value, int | None):
+                raise TypeError(f"{name} is an int, not {type(value).__name__}")
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if enforcement not in ("probe", "trust"):
@@ -99,7 +103,9 @@ class Store(Reads):
             clock=clock or SystemClock(),
             retry=retry or RetryPolicy(),
             url=driver.location.url(prefix),
+            deadline_s=deadline_s,
         )
+        access.patience()
         super().__init__(
             Policy(
                 access=access,
@@ -137,7 +143,7 @@ class Store(Reads):
         write_id: str | None = None,
         resume: bool = False,
         progress: Progress | None = None,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float | None = None,
     ) -> Receipt:
         """Write an object if its key is free, whole or not at all, and tell the truth about what happened.
 
@@ -152,7 +158,8 @@ class Store(Reads):
         of it is `Store(journal=...)`.
         `progress(done_bytes, total_bytes or None)` is called as bytes are read, never backwards, by one thread at a
         time, not always the same.
-        `deadline_s`: give up when the *store* has made no progress for so long. A slow source does not count.
+        `deadline_s`: give up when the *store* has made no progress for so long; None: what the Store was given. A slow
+        source does not count.
 
         Raises ObjectExists; OutcomeUnknown (with a ticket for `settle`); GuaranteeMissing, before the first byte, for
         a store that would not keep the promise; GuaranteeBroken; ObjectDamaged; InvalidKey and Unsupported (metadata,
@@ -173,7 +180,7 @@ class Store(Reads):
         if_exists: IfExists = "error",
         in_flight: int | None = None,
         ordered: bool = False,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float | None = None,
     ) -> Generator[Receipt | StorageGuardError]:
         """Create very many objects side by side: for each a Receipt, or the error that `create` would have raised.
 
@@ -201,7 +208,7 @@ class Store(Reads):
             if_exists=if_exists,
             in_flight=in_flight,
             ordered=ordered,
-            deadline_s=deadline_s,
+            deadline_s=self._access.within(deadline_s),
         )
         return many.results(items)
 
@@ -212,28 +219,9 @@ class Store(Reads):
         (it is not there and will not appear), or OutcomeUnknown again; ValueError for what is no ticket of this
         store. Of an upload whose finish was lost, this calls the upload back first.
         """
-        asked = ticket.parse(settle_ticket)
-        if asked.store_url != self.url:
-            raise ValueError(f"this ticket is about {asked.store_url}, and this store is {self.url}")
-        if asked.service not in (None, here := self.driver.location.endpoint):
-            raise ValueError(f"this ticket is about {self.url} at {asked.service}, and this store is at {here}")
-        full_key = self._access.full(asked.key)
-        wanted = Wanted(asked.key, full_key, "error", asked.write_id, asked.named, NO_OPTIONS)
-        try:
-            can = self._policy.known(self._access.patience(deadline_s))
-        except NotWritten as exc:
-            # That the store cannot be examined says nothing about a write that was sent before.
-            raise OutcomeUnknown(
-                f"{asked.key!r} in {self.url}: our object may be there, or may yet appear: {exc}",
-                key=asked.key,
-                ticket=settle_ticket,
-                write_id=asked.write_id,
-            ) from exc
-        guarantee = self._policy.believed("finish" if asked.upload_id else "put", can)
-        target = self._policy.target(wanted, can, guarantee)
-        return Settling(target, self._access.patience(deadline_s), asked).settle()
+        return settling.settle(self._policy, settle_ticket, deadline_s=deadline_s)
 
-    def remove(self, key: str, *, etag: str | None = None, deadline_s: float = DEADLINE_S) -> None:
+    def remove(self, key: str, *, etag: str | None = None, deadline_s: float | None = None) -> None:
         """Remove the object that is at the key now, or, with an etag, that one only.
 
         A removal frees the key: a create on it that is still under way elsewhere may then succeed.
@@ -241,7 +229,7 @@ class Store(Reads):
         Raises ObjectNotFound, ObjectChanged (another object is there), AccessDenied, StoreUnavailable, and
         OutcomeUnknown, without a ticket, when answers were lost until there was no more time.
         """
-        removal.remove(self._access, key, etag, deadline_s=deadline_s)
+        removal.remove(self._access, key, etag, deadline_s=self._access.within(deadline_s))
 
     def copy(
         self,
@@ -252,7 +240,7 @@ class Store(Reads):
         if_exists: IfExists = "error",
         write_id: str | None = None,
         progress: Progress | None = None,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float | None = None,
     ) -> Receipt:
         """Create an object from another one, if its key is free.
 
@@ -267,7 +255,8 @@ class Store(Reads):
 
         wanted = self._policy.wanted(key, if_exists=if_exists, write_id=write_id, options=options)
         where = copying.find(self._end(source), self._access)
-        return copying.copy(self._policy, where, wanted, options, progress=progress, deadline_s=deadline_s)
+        within_s = self._access.within(deadline_s)
+        return copying.copy(self._policy, where, wanted, options, progress=progress, deadline_s=within_s)
 
     @staticmethod
     def _end(source: object) -> str | tuple[Access, str]:
@@ -279,7 +268,7 @@ class Store(Reads):
             case _:
                 raise TypeError(f"the source of a copy is a key, (store, key) or a URL, not {source!r}")
 
-    def rename(self, source_key: str, key: str, *, deadline_s: float = DEADLINE_S) -> Receipt:
+    def rename(self, source_key: str, key: str, *, deadline_s: float | None = None) -> Receipt:
         """Copy an object to a free key, then remove the source, if it still is what was copied.
 
         Two steps: whoever looks in between sees both. Where a store cannot remove on condition, an object that
@@ -290,7 +279,8 @@ class Store(Reads):
         from storage_guard.engine import copying  # noqa: PLC0415 - most programs copy nothing
 
         wanted = self._policy.wanted(key, if_exists="error", write_id=None, options=None)
-        return copying.rename(self._policy, copying.find(source_key, self._access), wanted, deadline_s=deadline_s)
+        where, within_s = copying.find(source_key, self._access), self._access.within(deadline_s)
+        return copying.rename(self._policy, where, wanted, deadline_s=within_s)
 
     # Files
 
@@ -305,7 +295,7 @@ class Store(Reads):
         if_exists: IfExists = "error",
         write_id: str | None = None,
         progress: Progress | None = None,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float | None = None,
     ) -> ObjectWriter: ...
     @overload
     def open(
@@ -321,7 +311,7 @@ class Store(Reads):
         if_exists: IfExists = "error",
         write_id: str | None = None,
         progress: Progress | None = None,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float | None = None,
     ) -> ObjectTextWriter: ...
     @overload
     def open(
@@ -384,7 +374,7 @@ class Store(Reads):
             compression,
             text,
             progress=progress,
-            deadline_s=DEADLINE_S if deadline_s is None else deadline_s,
+            deadline_s=self._access.within(deadline_s),
         )
 
     # Housekeeping

@@ -145,7 +145,7 @@ def _what_follows(
     """What a Store does with it."""
     usable: dict[Operation, Any] = {each: findings[each].holds and vouched[each] != "missing" for each in OPERATIONS}
     said = [
-        f"the backend vouches for {each}, and it is not so: a Store would believe it; do not write here"
+        f"the backend vouches for {each}, and here it failed: a Store would believe it; do not write here"
         for each in OPERATIONS
         if vouched[each] == "documented" and not findings[each].holds
     ]
@@ -155,7 +155,8 @@ def _what_follows(
         if vouched[each] == "missing"
     ]
     if not usable["put"]:
-        return [*said, "a Store refuses to write here (GuaranteeMissing)"]
+        believed = vouched["put"] == "documented"  # and then nothing is refused
+        return said if believed else [*said, "a Store refuses to write here (GuaranteeMissing)"]
     if not usable["finish"]:
         said.append(f"objects are created in one request, of up to {max_put_bytes} bytes, and larger ones are refused")
     if not usable["copy"]:

@@ -85,8 +85,8 @@ TABLE = (
     Planted(
         "a ticket forgets its upload",
         "storage_guard.engine.resolve",
-        "target.write_id, self.upload_id, target.named",
-        "target.write_id, None, target.named",
+        "            self.upload_id,\n            target.named",
+        "            None,\n            target.named",
         FAULTS,
         "test_settle_calls_an_upload_back_and_is_sure_then",
     ),

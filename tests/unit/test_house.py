@@ -147,6 +147,7 @@ MAY = {
         "access answers body checksum driver engine.payload errors model retry signals translate"
     ),
     "storage_guard/engine/removal.py": Room("access answers errors signals translate"),
+    "storage_guard/engine/settling.py": Room("engine.policy engine.resolve errors model ticket"),
     "storage_guard/engine/copying.py": Room(
         "access checksum driver engine.creation engine.payload engine.policy engine.remote engine.removal "
         "engine.sending errors model names outcome plan schemes signals"
@@ -173,9 +174,9 @@ MAY = {
     ),
     "storage_guard/reads.py": Room("access driver engine.policy engine.reading model uploads.sweeping"),
     "storage_guard/store.py": Room(
-        "access clock driver engine.copying engine.many engine.policy engine.removal engine.resolve engine.results "
-        "engine.sending engine.writing errors files.opening model names outcome plan reads retry ticket "
-        "uploads.journal uploads.sweeping"
+        "access clock driver engine.copying engine.many engine.policy engine.removal engine.results engine.sending "
+        "engine.settling engine.writing errors files.opening model names outcome plan reads retry uploads.journal "
+        "uploads.sweeping"
     ),
     "storage_guard/registry.py": Room("schemes store"),
     "storage_guard/__init__.py": Room(

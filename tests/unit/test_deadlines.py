@@ -1,15 +1,16 @@
-"""The first look at a store, at what it can do, is no exception from what a caller is promised."""
+"""How long a caller waits for a store that does not answer: as long as was said, in every call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
 from storage_guard import OutcomeUnknown, Receipt, Store, StoreUnavailable
 from storage_guard.memory import MemoryDriver
-from storage_guard.testing import BUSY, FakeClock, FaultyDriver
+from storage_guard.testing import BUSY, FakeClock, FaultyDriver, Member
 from storage_guard.ticket import Ticket
 
 DEADLINE_S = 20.0
@@ -51,6 +52,38 @@ def test_the_items_of_one_call_share_the_time_of_the_first_look() -> None:
     assert all(isinstance(each, StoreUnavailable) for each in results)
     assert len(results) == 50
     assert clock.now_s() <= DEADLINE_S
+
+
+ASKED: dict[Member, Callable[[Store], object]] = {
+    "head": lambda store: store.head("k"),
+    "read": lambda store: store.read("k"),
+    "scan": lambda store: list(store.scan()),
+    "remove": lambda store: store.remove("k", etag="e"),
+    "put_new": lambda store: store.create("k", b"x"),
+}
+
+
+@pytest.mark.parametrize("member", ASKED)
+def test_what_is_not_given_a_deadline_has_that_of_the_store(member: Member) -> None:
+    driver = FaultyDriver(MemoryDriver())
+    Store(driver).create("k", b"x")
+    driver.plan(member, [BUSY] * 1000)
+    clock = FakeClock(chance=1.0)
+    with pytest.raises(StoreUnavailable):
+        ASKED[member](Store(driver, clock=clock, deadline_s=DEADLINE_S))
+    assert 5 < clock.now_s() <= DEADLINE_S
+
+
+def test_a_deadline_that_cannot_be_is_refused_when_the_store_is_made() -> None:
+    with pytest.raises(ValueError, match="deadline_s must not be negative"):
+        Store(MemoryDriver(), deadline_s=-1.0)
+
+
+@pytest.mark.parametrize("name", ["part_bytes", "multipart_from_bytes", "in_flight", "memory_bytes"])
+def test_a_number_of_bytes_or_parts_is_a_whole_one(name: str) -> None:
+    options: dict[str, Any] = {name: 2.5e6}
+    with pytest.raises(TypeError, match=f"{name} is an int, not float"):
+        Store(MemoryDriver(), **options)
 
 
 @pytest.mark.parametrize("busy", [1, 5])
