@@ -126,7 +126,8 @@ def _abort_fences(monkeypatch: pytest.MonkeyPatch) -> None:
 def _removal_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Says that a removal took place, whatever became of it."""
 
-    def remove(access: Access, key: str, etag: str | None) -> None:
+    def remove(access: Access, key: str, etag: str | None, *, deadline_s: float) -> None:
+        del deadline_s
         try:
             access.driver.remove(access.full(key), etag)
         except signals.Signal:

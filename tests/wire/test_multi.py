@@ -170,13 +170,17 @@ def test_a_refusal_before_all_was_sent_is_an_answer() -> None:
 
 
 def test_a_connection_that_ends_behind_its_answer_without_a_word_is_not_used_again() -> None:
+    ended = threading.Semaphore(0)
+
     def script(heard: Heard) -> None:
         heard.sock.sendall(OK)
+        heard.sock.shutdown(socket.SHUT_WR)
+        ended.release()
 
     with scripted(script) as server, Loop(Settings(), connections=1) as loop:
         for _ in range(20):
             assert loop.submit(Request("PUT", server.url + "/k", {}, b"x")).result(30).status == 200
-            threading.Event().wait(0.003)  # in which it ends
+            assert ended.acquire(timeout=30)
 
 
 def test_what_was_not_sent_is_told_apart(tmp_path: Path) -> None:

@@ -114,29 +114,40 @@ def test_a_connection_that_rested_long_is_not_used_again() -> None:
 
 
 def test_a_connection_that_ends_behind_its_answer_without_a_word_is_not_used_again() -> None:
+    ended = threading.Semaphore(0)
+
     def script(heard: Heard) -> None:
         heard.sock.sendall(OK)
+        heard.sock.shutdown(socket.SHUT_WR)
+        ended.release()
 
     with scripted(script) as server:
         transport = Transport(Settings())
         for _ in range(20):
             assert transport.exchange(Request("PUT", server.url + "/k", {}, b"x")).status == 200
-            threading.Event().wait(0.003)  # in which it ends
+            assert ended.acquire(timeout=30)
         transport.close()
 
 
 def test_what_came_behind_an_answer_is_not_taken_for_the_next_one() -> None:
-    def script(heard: Heard) -> bytes:
-        if heard.connection == 1:
-            heard.sock.sendall(OK)
-            threading.Event().wait(0.002)
-        return OK.replace(b"200", b"409")
+    answered, sent = threading.Event(), threading.Event()
+
+    def script(heard: Heard) -> bytes | None:
+        if heard.connection > 1:
+            return OK.replace(b"200", b"409")
+        heard.sock.sendall(OK)
+        assert answered.wait(30)
+        heard.sock.sendall(OK)
+        sent.set()
+        assert not heard.sock.recv(1)
+        return None
 
     with scripted(script) as server:
         transport = Transport(Settings())
         request = Request("PUT", server.url + "/k", {}, b"x")
         assert transport.exchange(request).status == 200
-        threading.Event().wait(0.005)  # in which a second answer comes
+        answered.set()
+        assert sent.wait(30)
         assert transport.exchange(request).status == 409
         assert [heard.connection for heard in server.heard] == [1, 2]
         transport.close()
