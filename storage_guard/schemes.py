@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Iterable
@@ -38,8 +39,6 @@ def open_driver(url: str | os.PathLike[str], **options: Any) -> tuple[Driver, st
 
 def _check_options(scheme: str, opener: Any, options: Iterable[str]) -> None:
     """Python's own words for an option that is unknown say neither of which backend nor which there are."""
-    import inspect  # noqa: PLC0415 - a program opens few stores
-
     parameters = list(inspect.signature(opener).parameters.values())[1:]  # behind the URL
     known = [each.name for each in parameters if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD)]
     unknown = sorted(set(options).difference(known))

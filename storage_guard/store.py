@@ -105,7 +105,7 @@ class Store(Reads):
             url=driver.location.url(prefix),
             deadline_s=deadline_s,
         )
-        access.patience()
+        access.patience()  # which refuses a deadline that cannot be
         super().__init__(
             Policy(
                 access=access,

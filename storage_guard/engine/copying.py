@@ -276,7 +276,7 @@ class _Copying:
 
     def copy(self) -> Receipt:
         policy, wanted = self._policy, self._wanted
-        can = policy.known(policy.access.patience(self._deadline_s))
+        can = policy.known()
         try:
             if self._inherited and wanted.options is not NO_OPTIONS:
                 names.check_options(wanted.options, wanted.key)  # another program may have written them

@@ -87,7 +87,8 @@ class SourceIdentity:
 
 @dataclass(frozen=True)
 class Entry:
-    """One open upload. `key` is the full one, with the store's prefix; `store_url` comes without credentials.
+    """One open upload. `key` is the full one, with the store's prefix; `store_url` is a `Location.place`,
+    without credentials.
 
     `named`: the caller chose `write_id`. `started` is aware. `source` is None where nobody can go on (a stream, a
     copy): such an upload can only be swept. `options` is the `options_digest` of what it was begun with. `committing`:

@@ -54,7 +54,8 @@ class Connector:
         """Nothing of a request has been sent when it raises: `Busy`, or `Refused` where it will not be better."""
         until_s = monotonic() + self._settings.connect_timeout_s
         service = Origin.of(origin)
-        asked = service if proxy is None else Origin.of(proxy.url)
+        via = None if proxy is None else Origin.of(proxy.url)
+        asked = via or service
         stream: Stream | None = None
         try:
             try:
@@ -68,7 +69,7 @@ class Connector:
                 if service.scheme == "https":
                     stream = self._secured(stream, service.host, until_s)
             except OSError as exc:
-                through = "" if proxy is None else f" through {Origin.of(proxy.url).netloc}"
+                through = "" if via is None else f" through {via.netloc}"
                 raise unconnected(exc, f"{about}: {service.netloc}{through}") from exc
             except ValueError as exc:  # a name that nobody can ask for
                 raise Refused(f"{about}: {asked.host!r} is no host: {exc}; nothing was sent", why="request") from exc

@@ -34,8 +34,8 @@ class Proxy(NamedTuple):
 
 
 def proxy_of(origin: str, settings: Settings, environment: Mapping[str, str]) -> Proxy | None:
-    """The proxy that requests to this origin (scheme, host, port) go through. Raises `Refused` for one
-    that is none, and for an origin that is none."""
+    """The proxy that requests to this origin (scheme, host, port) go through. Raises `Refused` for one that is none,
+    and for an origin that is none."""
     try:
         parts = urlsplit(origin)
         port = parts.port

@@ -57,6 +57,18 @@ Script = Callable[[Heard], bytes | None]
 """What to answer; None closes the connection."""
 
 
+def ending_each() -> tuple[Script, threading.Semaphore]:
+    """Answers, and ends each connection behind it without a word; the semaphore counts those that were ended."""
+    ended = threading.Semaphore(0)
+
+    def script(heard: Heard) -> None:
+        heard.sock.sendall(OK)
+        heard.sock.shutdown(socket.SHUT_WR)
+        ended.release()
+
+    return script, ended
+
+
 @contextlib.contextmanager
 def scripted(script: Script, tls: ssl.SSLContext | None = None) -> Generator[Scripted]:
     """A server in threads. Requests have a Content-Length, or no body."""

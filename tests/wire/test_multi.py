@@ -24,7 +24,7 @@ from storage_guard.wire.multi import Loop
 from storage_guard.wire.pending import Pending
 from storage_guard.wire.settings import Settings
 from unit.small_dialect import SmallDialect
-from wire.scripted import OK, Heard, certificate, closed_port, resolving, scripted
+from wire.scripted import OK, Heard, certificate, closed_port, ending_each, resolving, scripted
 
 # Python 3.12 warns whoever forks among threads, which is what this is about.
 FORKS = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -170,13 +170,7 @@ def test_a_refusal_before_all_was_sent_is_an_answer() -> None:
 
 
 def test_a_connection_that_ends_behind_its_answer_without_a_word_is_not_used_again() -> None:
-    ended = threading.Semaphore(0)
-
-    def script(heard: Heard) -> None:
-        heard.sock.sendall(OK)
-        heard.sock.shutdown(socket.SHUT_WR)
-        ended.release()
-
+    script, ended = ending_each()
     with scripted(script) as server, Loop(Settings(), connections=1) as loop:
         for _ in range(20):
             assert loop.submit(Request("PUT", server.url + "/k", {}, b"x")).result(30).status == 200

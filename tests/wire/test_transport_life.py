@@ -21,7 +21,7 @@ from storage_guard.wire.messages import Request
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.transport import Transport
 from unit.small_dialect import SmallDialect
-from wire.scripted import OK, Certificate, Heard, certificate, closed_port, scripted
+from wire.scripted import OK, Certificate, Heard, certificate, closed_port, ending_each, scripted
 
 # Python 3.12 warns whoever forks among threads, which is what this is about.
 FORKS = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -114,13 +114,7 @@ def test_a_connection_that_rested_long_is_not_used_again() -> None:
 
 
 def test_a_connection_that_ends_behind_its_answer_without_a_word_is_not_used_again() -> None:
-    ended = threading.Semaphore(0)
-
-    def script(heard: Heard) -> None:
-        heard.sock.sendall(OK)
-        heard.sock.shutdown(socket.SHUT_WR)
-        ended.release()
-
+    script, ended = ending_each()
     with scripted(script) as server:
         transport = Transport(Settings())
         for _ in range(20):

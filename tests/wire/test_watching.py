@@ -90,7 +90,7 @@ def test_objects_are_created_where_nothing_but_select_and_seeking_is_there(tmp_p
     source = tmp_path / "source"
     source.write_bytes(os.urandom(20 << 20))
     program = POOREST + textwrap.dedent("""
-        import sys, threading
+        import sys
         from pathlib import Path
         from storage_guard import ObjectExists, Receipt, open_store
         url, endpoint, source = sys.argv[1:]
