@@ -13,6 +13,7 @@ from storage_guard.plan import DEFAULT_MULTIPART_FROM_BYTES, copied_part_bytes, 
 
 MIB = 1 << 20
 COPIED_WHOLE_BYTES = 64 << 20  # what the library copies in one request, where nothing is said
+_PUT_BYTES, _PARTS = 5 << 30, 10_000  # the most that OSS and S3 take in one request, and of an object
 DEFAULT, ONE_PUT = "default", "one put"
 
 
@@ -49,6 +50,13 @@ class Cell:
             return None if self.size_bytes <= COPIED_WHOLE_BYTES else copied_part_bytes(self.size_bytes)
         small = self.size_bytes < DEFAULT_MULTIPART_FROM_BYTES and self.do == "file"
         return None if self.part == ONE_PUT or small else usual_part_bytes(self.size_bytes)
+
+    @property
+    def possible(self) -> bool:
+        """Whether a service takes what was asked for; else the library would cut it in another way than it was told."""
+        if self.part == ONE_PUT:
+            return self.size_bytes <= _PUT_BYTES
+        return not isinstance(self.part, int) or self.size_bytes <= self.part * _PARTS
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from storage_guard.engine.concurrency import MOST, Concurrency
+from storage_guard.engine.concurrency import MOST, START, Concurrency
 
 MB = 1e6
 MIB = 1 << 20
@@ -53,13 +53,15 @@ class Road:
         one = min(self.total_mb_s, self.connection_mb_s) * MB
         return min(size_bytes / rate + 3 * latency_s, size_bytes / one + latency_s)
 
-    def predicted_s(self, size_bytes: int, part_bytes: int | None, in_flight: int | None) -> float:
+    def predicted_s(
+        self, size_bytes: int, part_bytes: int | None, in_flight: int | None, *, start: int = START
+    ) -> float:
         """How long a create should take: in one request (`part_bytes` None), or in such parts, so many at a time
-        at most (None: as many as a Store finds to pay)."""
+        at most (None: as many as a Store finds to pay), `start` to begin with."""
         latency_s, part_s = self.latency_ms / 1000, self.part_ms / 1000
         if part_bytes is None:
             return latency_s + part_s + size_bytes / (min(self.total_mb_s, self.connection_mb_s) * MB)
-        lanes = Concurrency(most=in_flight or MOST)  # the Store's own, which goes up while that pays
+        lanes = Concurrency(most=in_flight or MOST, start=start)  # the Store's own, which goes up while that pays
         sizes = [min(part_bytes, size_bytes - at) for at in range(0, size_bytes, part_bytes)]
         # The key is looked at beside begin, but by one who uses no threads; and again before the last part, unless all
         # went out at once.

@@ -31,6 +31,7 @@ from benchmarks.harness.roads import MB, ROADS, Road, road_of
 from storage_guard.engine.concurrency import MOST
 
 _RANDOM_BYTES = 16 * MIB
+_WARM_BYTES = 64 * MIB  # of which a peer opens as many connections as it uses for more
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 _PRICE = 0.005  # US dollars for a thousand: S3 Standard's PUT, and parts, in us-east-1; OSS asks less
 _SOURCE = "source-"  # what is copied; its length follows
@@ -104,7 +105,10 @@ class Study:
             tell(f"benchmarks.{self._name}: {exc}")
             return 2
         grid = grid_of(self._worlds())
-        for world, all_of_it in grid.items():
+        for world, wanted in grid.items():
+            grid[world] = all_of_it = [each for each in wanted if each.possible]
+            for impossible in [each for each in wanted if not each.possible]:
+                tell(f"left out, as no service takes it: {impossible.words}")
             if world.link is not None:
                 road = road_of(world.link)
                 shortest_s = {each: self._shortest_s(road, each) for each in all_of_it}
@@ -267,7 +271,7 @@ class _World:
         write(self._out, "side", **self._said, side=cell.side, facts=worker.facts, options=dict(cell.options))
         place.fresh()
         worker.carry_out({"do": "settle", "key": "settled", "hold_bytes": 0})
-        warm = {"do": "file", "path": str(self._files.of(min(cell.size_bytes, _RANDOM_BYTES))), "key": "warm"}
+        warm = {"do": "file", "path": str(self._files.of(min(cell.size_bytes, _WARM_BYTES))), "key": "warm"}
         _succeeded(worker.carry_out(warm))
         return worker
 

@@ -140,7 +140,7 @@ def _maps(results: Results) -> Iterator[str]:
         "More than 16 at a time are a bound: the library begins with 16, and goes on to more where that pays."
     )
     for (world, size_mib), cells in grids.items():
-        yield f"<h3>{escape(tables.link(results, world.link))}</h3>"
+        yield f"<h3>{size_mib:g} MiB, {escape(tables.link(results, world.link))}</h3>"
         yield _figure(*_map(world, size_mib, cells))
 
 

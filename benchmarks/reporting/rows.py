@@ -10,6 +10,8 @@ from typing import Any, cast
 
 from benchmarks.harness.figures import Spread, spread
 from benchmarks.harness.roads import MIB, ROADS, Road, Timed, fitted
+from storage_guard.engine.concurrency import START
+from storage_guard.plan import COPIED_AT_ONCE
 
 OURS = "storage-guard"
 A_BUCKET = "a bucket"
@@ -166,7 +168,7 @@ def parsed(texts: Iterable[str]) -> Results:
         if len(timed) >= 4:
             roads[link] = fitted(link, timed)
     rows = [_row(str(key[0]), lines, roads) for key, lines in runs.items()]
-    rows.sort(key=lambda row: row.world.place)
+    rows.sort(key=lambda row: (row.world.place, row.size_mib))
     return Results(tuple(rows), tuple(environments), facts, roads, frozenset(guessed & roads.keys()), tuple(left))
 
 
@@ -211,7 +213,8 @@ def _row(study: str, lines: Sequence[Mapping[str, Any]], roads: Mapping[str, Roa
         road = None if copy_mb_s is None else road.of_copies(copy_mb_s)
     predicted_s = None
     if road is not None and ours and (first["do"] == "file" or copying):
-        predicted_s = look_s + road.predicted_s(size_bytes, _part_bytes(first), first.get("in_flight"))
+        start = COPIED_AT_ONCE if copying else START
+        predicted_s = look_s + road.predicted_s(size_bytes, _part_bytes(first), first.get("in_flight"), start=start)
 
     def median(name: str) -> float | None:
         values = [line[name] for line in lines if name in line]

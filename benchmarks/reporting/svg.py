@@ -153,7 +153,8 @@ def lines(title: str, drawn: Sequence[Line], across: str, down: str, *, base: in
         )
 
     parts: list[str] = []
-    for power in range(x0, x1 + 1, max(1, (x1 - x0) // 8)):
+    names_wide = 9 * max(len(_number(float(base) ** power)) for power in (x0, x1))
+    for power in range(x0, x1 + 1, max(1, math.ceil((x1 - x0) * names_wide / wide))):
         x, _ = at(float(base) ** power, float(base) ** y0)
         parts.append(f"<line x1='{x:.1f}' y1='{top}' x2='{x:.1f}' y2='{top + high}' stroke='#e2e2e2'/>")
         parts.append(_text(x, top + high + 18, _number(float(base) ** power), size=12))

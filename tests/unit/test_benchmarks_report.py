@@ -172,6 +172,8 @@ def test_copies_are_judged_by_the_pace_of_the_service_and_not_by_the_link() -> N
     row = next(row for row in results.rows if row.default)
     assert row.floor_s == pytest.approx(2048 * MIB / (64 * 90e6) + 4 * 0.030)
     assert row.predicted_s == pytest.approx(128 * MIB / 90e6 + 4 * 0.030, rel=0.01)
+    wide = next(row for row in results.rows if not row.default)
+    assert wide.predicted_s == pytest.approx(32 * MIB / 90e6 + 4 * 0.030, rel=0.01)  # all 64 at once, from the start
     told = page(results)
     assert "90 MB/s a request" in told
     assert "1.42 times as long as the best that was tried: parts of 32 MiB, 64 at a time" in told

@@ -259,3 +259,11 @@ def test_a_cell_knows_what_the_library_would_choose() -> None:
     assert Cell(65 * MIB, do="copy").part_bytes == 16 * MIB
     assert Cell(1025 * MIB, ONE_PUT, do="copy").part_bytes is None
     assert Cell(64 * MIB, 2 * MIB, 3).settings == {"part_bytes": 2 * MIB, "in_flight": 3}
+
+
+def test_a_setting_that_no_service_takes_is_not_measured_under_its_name() -> None:
+    assert Cell(5 << 30, ONE_PUT).possible
+    assert not Cell((5 << 30) + 1, ONE_PUT).possible
+    assert Cell(10_000 * MIB, MIB).possible
+    assert not Cell(10_000 * MIB + 1, MIB).possible
+    assert Cell(48 << 40).possible
