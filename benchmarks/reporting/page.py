@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
 from benchmarks.harness.roads import ROADS
-from benchmarks.reporting import advice, svg, tables
+from benchmarks.reporting import advice, beside, svg, tables
 from benchmarks.reporting.rows import OURS, Results, Row, World, grouped
 from benchmarks.reporting.tables import Table
+from benchmarks.reporting.words import size
 from storage_guard.engine.concurrency import MOST
 
 _STYLE = """
@@ -58,8 +60,13 @@ def _p(words: str, kind: str = "") -> str:
 
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(word)}</th>" for word in table.head)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(word)}</td>" for word in row) + "</tr>" for row in table.rows)
+    rows = "".join("<tr>" + "".join(f"<td>{_unbroken(word)}</td>" for word in row) + "</tr>" for row in table.rows)
     return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _unbroken(words: str) -> str:
+    """A number stays on the line of its unit."""
+    return re.sub(r"(?<=\d) (?=(?:[KMG]iB|MB/s|[mu]?s)\b)", "&nbsp;", escape(words))
 
 
 def _figure(picture: str, words: str) -> str:
@@ -140,7 +147,7 @@ def _maps(results: Results) -> Iterator[str]:
         "More than 16 at a time are a bound: the library begins with 16, and goes on to more where that pays."
     )
     for (world, size_mib), cells in grids.items():
-        yield f"<h3>{size_mib:g} MiB, {escape(tables.link(results, world.link))}</h3>"
+        yield f"<h3>{size(size_mib)}, {escape(tables.link(results, world.link))}</h3>"
         yield _figure(*_map(world, size_mib, cells))
 
 
@@ -153,7 +160,7 @@ def _map(world: World, size_mib: float, cells: Sequence[Row]) -> tuple[str, str]
         (parts.index(row.part_mib or 0), lanes.index(row.in_flight or 0)): svg.Spot(row.ratio or 1, row is best)
         for row in tried
     }
-    title = f"{size_mib:g} MiB on {world.words}: times the floor, by part size and parts at a time"
+    title = f"{size(size_mib)} on {world.words}: times the floor, by part size and parts at a time"
     picture = svg.heat_map(
         title,
         [f"{each}" for each in lanes],
@@ -163,12 +170,12 @@ def _map(world: World, size_mib: float, cells: Sequence[Row]) -> tuple[str, str]
         down="part size",
     )
     what = "A copy" if best.do == "copy" else "An object"
-    words = f"{what} of {size_mib:g} MiB, {world.words}. "
+    words = f"{what} of {size(size_mib)}, {world.words}. "
     words += f"The fastest: {best.setting}, {tables.seconds(best)}."
     default = next((row for row in cells if row.default), None)
     if default is not None and default.ratio is not None:
-        size = "in one request" if default.part_mib is None else f"parts of {default.part_mib:g} MiB"
-        words += f" Nothing said: {size}, {default.ratio:.2f} times the floor, {tables.seconds(default)}."
+        cut = "in one request" if default.part_mib is None else f"parts of {default.part_mib:g} MiB"
+        words += f" Nothing said: {cut}, {default.ratio:.2f} times the floor, {tables.seconds(default)}."
     few = [row for row in tried if (row.in_flight or 0) > size_mib / (row.part_mib or 1)]
     if few:
         words += " To the right of as many as the object has parts, more at a time change nothing but chance."
@@ -248,7 +255,7 @@ def _copies(results: Results) -> Iterator[str]:
         nothing = each.default.part_mib
         cut = "one request" if nothing is None else f"parts of {nothing:g} MiB"
         yield _p(
-            f"{each.world.words}, {each.size_mib:g} MiB: nothing said, it is copied in {cut}, which took "
+            f"{each.world.words}, {size(each.size_mib)}: nothing said, it is copied in {cut}, which took "
             f"{each.to_best:.2f} times as long as the best that was tried: {each.best.setting}."
         )
     of_each = grouped(results.of("copies"), lambda row: (row.world, row.size_mib, row.copy_mb_s))
@@ -278,14 +285,12 @@ def _size_map(cells: Sequence[Row]) -> str | None:
         return None
     cuts = [name for name in tables.cuts(rated) if any(tables.cut(row) == name for row in rated)]
     sizes = sorted({row.size_mib for row in rated})
-    best = {
-        size: min((row for row in rated if row.size_mib == size), key=lambda row: row.wall_s.median) for size in sizes
-    }
+    best = {mib: min((row for row in rated if row.size_mib == mib), key=lambda row: row.wall_s.median) for mib in sizes}
     spots = {
         (cuts.index(tables.cut(row)), sizes.index(row.size_mib)): svg.Spot(row.ratio or 1, row is best[row.size_mib])
         for row in rated
     }
-    names = [f"{size:g}" for size in sizes]
+    names = [f"{mib:g}" for mib in sizes]
     return svg.heat_map(
         "times the floor, by size", names, cuts, spots, across="size of the object (MiB)", down="cut into"
     )
@@ -322,7 +327,10 @@ def _peers(results: Results) -> Iterator[str]:
         "with 16 parts at a time, of 4 MiB (OSS) and 5 MiB (S3). Hatched bars make no promise: they write over "
         "whatever is at the key, which is less work. The whiskers are the quartiles."
     )
-    for (world, size_mib), cells in grouped(rows, lambda row: (row.world, row.size_mib)).items():
+    for sentence in beside.overview_sentences(results):
+        yield _p(sentence)
+    yield _table(beside.overview(results))
+    for world, size_mib, cells in beside.comparisons(results):
         drawn = [
             svg.Bar(
                 row.side,
@@ -332,14 +340,16 @@ def _peers(results: Results) -> Iterator[str]:
                 row.side == OURS,
                 "no condition" in row.side,
             )
-            for row in sorted(cells, key=lambda row: -row.mb_per_s.median)
+            for row in cells
         ]
         floor_s = cells[0].floor_s
         mark = None if floor_s is None else (size_mib * (1 << 20) / 1e6 / floor_s, "what the link allows")
-        yield f"<h3>{size_mib:g} MiB, {escape(world.words)}</h3>"
-        title = f"MB/s of {size_mib:g} MiB, {world.words}"
+        yield f"<h3>{size(size_mib)}, {escape(world.words)}</h3>"
+        title = f"MB/s of {size(size_mib)}, {world.words}"
         yield _figure(svg.bars(title, drawn, "MB/s", mark=mark), "Longer is faster.")
-        yield _table(tables.peers(results, cells))
+        yield _table(beside.peers(results, cells))
+    yield "<h3>Versions</h3>"
+    yield _table(beside.versions(results))
 
 
 def _model(results: Results) -> Iterator[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from benchmarks.reporting import advice, tables
+from benchmarks.reporting import advice, beside, tables
 from benchmarks.reporting.page import grouped_by_link
-from benchmarks.reporting.rows import Results, grouped
+from benchmarks.reporting.rows import Results
 from benchmarks.reporting.tables import Table
+from benchmarks.reporting.words import size
 
 
 def summary(results: Results) -> str:
@@ -69,9 +70,16 @@ def _lines(results: Results) -> Iterator[str]:
         yield from (f"- {sentence}" for sentence in tables.stream_sentences(results))
         yield ""
         yield from _table(tables.streams(results))
-    for (world, size_mib), cells in grouped(results.of("peers"), lambda row: (row.world, row.size_mib)).items():
-        yield f"\n## Beside others: {size_mib:g} MiB, {world.words}\n"
-        yield from _table(tables.peers(results, cells))
+    if results.of("peers"):
+        yield "\n## Beside others\n"
+        yield from (f"- {sentence}" for sentence in beside.overview_sentences(results))
+        yield ""
+        yield from _table(beside.overview(results))
+        for world, size_mib, cells in beside.comparisons(results):
+            yield f"\n## Beside others: {size(size_mib)}, {world.words}\n"
+            yield from _table(beside.peers(results, cells))
+        yield "\n## Beside others: versions\n"
+        yield from _table(beside.versions(results))
     said, table = tables.model(results)
     yield "\n## Is it understood?\n"
     yield from said

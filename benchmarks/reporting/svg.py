@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from benchmarks.reporting.words import figure
+
 _VIRIDIS = ("440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725")
 # Okabe and Ito's, without those that are too pale on white.
 _LINES = ("0072b2", "d55e00", "009e73", "cc79a7", "56b4e9", "000000", "e69f00", "888888", "5b3a8e")
@@ -242,7 +244,7 @@ def bars(title: str, drawn: Sequence[Bar], unit: str, *, mark: tuple[float, str]
             f"<path d='M{low:.1f} {y + 9} v8 M{low:.1f} {y + 13} H{upper:.1f} M{upper:.1f} {y + 9} v8' stroke='#000' "
             "fill='none'/>"
         )
-        parts.append(_text(max(left + long, upper) + 8, y + 17, f"{bar.value:.3g} {unit}", anchor="start", size=12))
+        parts.append(_text(max(left + long, upper) + 8, y + 17, f"{figure(bar.value)} {unit}", anchor="start", size=12))
     if mark is not None:
         x = left + wide * mark[0] / most
         end = top + high * len(drawn)

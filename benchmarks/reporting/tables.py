@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from benchmarks.harness.roads import ROADS
 from benchmarks.reporting import advice
 from benchmarks.reporting.rows import A_BUCKET, Results, Row, grouped
+from benchmarks.reporting.words import growth, size
 
 KINDS = {
     "lan": "the same building",
@@ -42,7 +43,7 @@ def answers(results: Results, study: str = "parallel_parts") -> Table:
     rows = [
         (
             link(results, each.world.link),
-            f"{each.size_mib:g} MiB, {each.world.service.upper()}, {each.world.scheme}",
+            f"{size(each.size_mib)}, {each.world.service.upper()}, {each.world.scheme}",
             seconds(each.default),
             "" if each.default.ratio is None else f"{each.default.ratio:.2f}",
             f"{seconds(each.best)}: {each.best.setting}",
@@ -59,7 +60,7 @@ def again(results: Results) -> Table:
     rows = [
         (
             each.default.world.words,
-            f"{each.default.size_mib:g} MiB{', copied' if each.default.do == 'copy' else ''}",
+            f"{size(each.default.size_mib)}{', copied' if each.default.do == 'copy' else ''}",
             each.best.setting,
             seconds(each.best),
             seconds(each.default),
@@ -80,7 +81,7 @@ def again_sentence(results: Results) -> str:
     said = f"{len(found) - len(far)} of {len(found)} are within a tenth of it"
     worst = max(found, key=lambda each: each.ratio.median)
     return (
-        f"{said}; the farthest is {worst.default.size_mib:g} MiB on {worst.default.world.words}, "
+        f"{said}; the farthest is {size(worst.default.size_mib)} on {worst.default.world.words}, "
         f"{worst.ratio.median:.2f} times as long."
     )
 
@@ -102,7 +103,7 @@ def copies(results: Results) -> list[tuple[str, Table]]:
             for row in sorted(cells, key=lambda row: row.wall_s.median)
         )
         head = ("copy in", "took", "times the floor", "requests", "to the prediction")
-        found.append((f"{size_mib:g} MiB, {world.words}{copied}", Table(head, table)))
+        found.append((f"{size(size_mib)}, {world.words}{copied}", Table(head, table)))
     return found
 
 
@@ -116,7 +117,7 @@ def many(results: Results) -> list[tuple[str, Table]]:
                 seconds(row),
                 "" if row.creates_per_s is None else f"{row.creates_per_s.median:,.4g}",
                 "" if row.cpu_us is None else f"{row.cpu_us.median:,.0f} us",
-                "" if row.growth_mib is None else f"{row.growth_mib:.3g} MiB",
+                "" if row.growth_mib is None else growth(row.growth_mib),
                 "" if row.requests is None else f"{row.requests:,g}",
             )
             for row in sorted(cells, key=lambda row: row.objects)
@@ -130,7 +131,7 @@ def defaults(results: Results) -> Table:
     rows = [
         (
             row.world.words,
-            f"{row.size_mib:g} MiB",
+            size(row.size_mib),
             "one request" if row.part_mib is None else f"{row.part_mib:g} MiB",
             seconds(row),
             "" if row.floor_s is None else f"{row.floor_s:.3g} s",
@@ -147,7 +148,7 @@ def streams(results: Results) -> Table:
     rows = [
         (
             stream.world.words,
-            f"{stream.size_mib:g} MiB",
+            size(stream.size_mib),
             f"{stream.memory_mib:g} MiB",
             seconds(stream),
             seconds(file),
@@ -165,32 +166,8 @@ def stream_sentences(results: Results) -> list[str]:
     for (world, size_mib), each in pairs.items():
         enough = advice.enough_memory(each)  # type: ignore[arg-type]
         words = "none of these was enough" if enough is None else f"{enough.memory_mib:g} MiB were enough"
-        said.append(f"{world.words}, {size_mib:g} MiB: to be within a tenth of the file, {words}.")
+        said.append(f"{world.words}, {size(size_mib)}: to be within a tenth of the file, {words}.")
     return said
-
-
-def peers(results: Results, rows: Sequence[Row]) -> Table:
-    said = [
-        (
-            row.side,
-            seconds(row),
-            f"{row.mb_per_s.median:.3g}",
-            "" if row.ratio is None else f"{row.ratio:.2f}",
-            f"{row.cpu_s:.3g} s",
-            "" if row.growth_mib is None else f"{row.growth_mib:.3g} MiB",
-            "" if row.requests is None else f"{row.requests:g}",
-            results.facts.get(f"{row.world.service} {row.side}", ""),
-        )
-        for row in sorted(rows, key=lambda row: row.wall_s.median)
-    ]
-    of = (rows[0].study, rows[0].world, rows[0].size_mib)
-    said += [
-        (each.side, f"left out: {each.least_s:.3g} s at least", "", "", "", "", "", "")
-        for each in sorted(results.left, key=lambda each: each.least_s)
-        if (each.study, each.world, each.size_mib) == of
-    ]
-    head = ("", "took", "MB/s", "times the floor", "client CPU", "memory growth", "requests", "versions")
-    return Table(head, tuple(said))
 
 
 def model(results: Results, most: int = 12) -> tuple[list[str], Table]:
@@ -210,7 +187,7 @@ def model(results: Results, most: int = 12) -> tuple[list[str], Table]:
     rows = [
         (
             row.world.words,
-            f"{row.size_mib:g} MiB",
+            size(row.size_mib),
             row.setting,
             f"{row.predicted_s:.3g} s",
             seconds(row),
@@ -256,7 +233,7 @@ def grids(results: Results) -> list[tuple[str, Table]]:
         parts = sorted({part for part, _ in tried})
         table = tuple((f"{part:g} MiB", *(_times(tried.get((part, lane))) for lane in lanes)) for part in parts)
         found.append(
-            (f"{size_mib:g} MiB, {world.words}", Table(("parts", *(f"{lane} at a time" for lane in lanes)), table))
+            (f"{size(size_mib)}, {world.words}", Table(("parts", *(f"{lane} at a time" for lane in lanes)), table))
         )
     return found
 
@@ -274,10 +251,10 @@ def sizes(results: Results) -> list[tuple[str, Table]]:
         columns = cuts(cells)
         table = tuple(
             (
-                f"{size:g} MiB",
-                *(f"{by[size, name].wall_s.median:.3g}" if (size, name) in by else "" for name in columns),
+                size(mib),
+                *(f"{by[mib, name].wall_s.median:.3g}" if (mib, name) in by else "" for name in columns),
             )
-            for size in sorted({row.size_mib for row in cells})
+            for mib in sorted({row.size_mib for row in cells})
         )
         found.append((world.words, Table(("object", *columns), table)))
     return found

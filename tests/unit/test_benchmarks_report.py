@@ -13,10 +13,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks.harness.roads import MIB, ROADS
-from benchmarks.reporting import advice, svg
+from benchmarks.reporting import advice, beside, svg
 from benchmarks.reporting.page import page
 from benchmarks.reporting.rows import parsed
 from benchmarks.reporting.summary import summary
+from benchmarks.reporting.words import figure, size
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = ROADS["region"]
@@ -135,6 +136,36 @@ def test_peers_are_drawn_with_their_versions_and_those_without_a_promise_are_hat
     told = page(parsed([text("peers", run(0.3), side, run(0.2, side="other, no condition", part=None))]))
     assert "other 1.2" in told
     assert "stroke='#fff' stroke-width='2'/>" in told
+
+
+def test_whoever_is_faster_than_ours_is_named_first_and_by_how_much() -> None:
+    def other(wall_s: float, side: str) -> dict[str, Any]:
+        return run(wall_s, side=side, part=None)
+
+    slower = [run(0.3), other(0.6, "one"), other(0.31, "one, tuned")]
+    told = page(parsed([text("peers", *slower)]))
+    assert "Of 1 comparisons, in 1 no other as shipped was faster by more than 2%." in told
+    assert "in 1 no other tuned was faster" in told
+    results = parsed([text("peers", *slower, other(0.2, "two, no condition"))])
+    for report in (page(results), summary(results)):
+        assert "in 0 no other as shipped was faster by more than 2%; it was two, no condition at 64 MiB" in report
+        assert "(0.67)." in report
+    (row,) = beside.overview(results).rows
+    assert row[3:] == ("two, no condition", "0.67", "one, tuned", "1.03")
+    assert beside.overview(parsed([text("peers", other(0.2, "two"))])).rows == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(1030.4, "1,030"), (98.76, "98.8"), (0.9996, "1"), (0.0123, "0.0123"), (0.00123, "0.0012")]
+)
+def test_figures_have_three_digits_that_count_and_no_power(value: float, words: str) -> None:
+    assert figure(value) == words
+
+
+def test_sizes_are_said_in_the_unit_that_has_fewer_digits() -> None:
+    assert [size(mib) for mib in (0.5, 64, 1000, 1024, 1536, 10240, 1025)] == [
+        *("0.5 MiB", "64 MiB", "1000 MiB", "1 GiB", "1.5 GiB", "10 GiB", "1025 MiB")
+    ]
 
 
 def test_the_best_is_compared_with_the_default_of_the_same_round() -> None:
