@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import inf
 from time import monotonic
 
-from storage_guard.driver import MOST_WINDOW_BYTES, Lost
+from storage_guard.driver import MOST_WINDOW_BYTES, Signal
 from storage_guard.wire.incoming import Incoming
+from storage_guard.wire.meanings import certificate_refused
 from storage_guard.wire.outgoing import Outgoing
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.tls import Secured, Stream
@@ -47,7 +48,7 @@ class _Watch:
 class Connection:
     """Used by one thread at a time; a child of the process that made it may only close it."""
 
-    __slots__ = ("_poll", "_stream", "_tls", "descriptor", "writes")
+    __slots__ = ("_poll", "_stream", "_tls", "answered", "descriptor", "writes")
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -56,10 +57,12 @@ class Connection:
         self.descriptor = stream.fileno()
         self.writes = False
         """Whether who watches the descriptor watches for room to write, too."""
+        self.answered = False
+        """Whether an answer has come over it: the other side has accepted it."""
 
     def exchange(self, head: bytes, body: bytes | Outgoing, incoming: Incoming, settings: Settings) -> bool:
         """Sends it once, and fills `incoming`. Whether the connection may be used again; never after it raised: `Lost`,
-        and what the body raises."""
+        `Refused` for a handshake that failed after all, and what the body raises."""
         watch = _Watch(settings)
         if isinstance(body, bytes):
             whole = self._send(head + body if body else head, incoming, watch)
@@ -69,6 +72,7 @@ class Connection:
                 whole = self._send(piece, incoming, watch)
         if whole:
             self._receive(incoming, watch)
+            self.answered = True
             return not incoming.closes
         if incoming.status is None or incoming.status // 100 == 2:
             raise incoming.lost(f"a {incoming.status} came before all had been sent")
@@ -126,7 +130,7 @@ class Connection:
             self._receive(incoming, watch)  # the service wants no more: perhaps it has said why
             return False
         except (OSError, Silence) as exc:
-            raise _broken(exc, incoming) from exc
+            raise self.broken(exc, incoming) from exc
         return True
 
     def _receive(self, incoming: Incoming, watch: _Watch) -> None:
@@ -135,7 +139,23 @@ class Connection:
             while (self.pending or self._wait(watch, writes=False)) and not self.receive_some(incoming):
                 pass
         except (OSError, Silence) as exc:
-            raise _broken(exc, incoming) from exc
+            raise self.broken(exc, incoming) from exc
+
+    def broken(self, exc: Exception, incoming: Incoming) -> Signal:
+        """What the network, or its silence, means: not to be mixed up with what a body raises, which may be of its
+        kind."""
+        refused = None if self.answered else certificate_refused(exc, incoming.about)
+        return refused or incoming.lost(str(exc) if isinstance(exc, Silence) else f"the connection broke: {exc}")
+
+    def refusal(self, about: str) -> Signal | None:
+        """Of a connection that stirs before anything was asked over it: whether it is refused, and why."""
+        if self.answered:
+            return None
+        try:
+            self._stream.recv(_READ_BYTES)
+        except OSError as exc:
+            return certificate_refused(exc, about)
+        return None
 
     def _wait(self, watch: _Watch, *, writes: bool) -> bool:
         """Until something can be read, or written if it `writes`. Whether it can be read; True without `writes`."""
@@ -153,8 +173,3 @@ class Connection:
             watched.modify(self.descriptor, BOTH if writes else READABLE)
         self.writes = writes
         return watched
-
-
-def _broken(exc: Exception, incoming: Incoming) -> Lost:
-    """What the network, or its silence, means: not to be mixed up with what a body raises, which may be of its kind."""
-    return incoming.lost(str(exc) if isinstance(exc, Silence) else f"the connection broke: {exc}")

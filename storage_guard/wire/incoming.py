@@ -39,6 +39,10 @@ class Incoming:
         self._step: _Step | None = None  # of a body
 
     @property
+    def about(self) -> str:
+        return self._about
+
+    @property
     def begun(self) -> bool:
         """Whether anything came."""
         return bool(self._rest)

@@ -90,7 +90,7 @@ class Lines:
         while resting:
             line = resting[-1]
             if line.connection.stirs:
-                self._drop(line)  # closed, or more came than one answer: the watch has not had its turn yet
+                self._drop_resting(line)  # the watch has not had its turn yet
                 continue
             resting.pop()
             self.at_rest -= 1
@@ -126,7 +126,7 @@ class Lines:
     def _go_on(self, line: Line, events: int) -> None:
         pending = line.pending
         if pending is None:
-            self._drop(line)  # it was closed, or sent what nobody asked for
+            self._drop_resting(line)
             return
         outcome: Answer | Signal
         try:
@@ -140,7 +140,7 @@ class Lines:
         except Signal as exc:
             outcome = exc
         except OSError as exc:
-            outcome = line.incoming.lost(f"the connection broke: {exc}")
+            outcome = line.connection.broken(exc, line.incoming)
         self._conclude(line, pending, outcome)
 
     def _send(self, line: Line, unsent: memoryview) -> bool:
@@ -169,8 +169,17 @@ class Lines:
         if isinstance(outcome, Signal) or line.unsent is not None or line.incoming.closes:
             self._drop(line)
         else:
+            line.connection.answered = True
             self.put_back(line)
         self._done(pending, outcome)
+
+    def _drop_resting(self, line: Line) -> None:
+        """It was closed, or sent what nobody asked for; or it never came about, which who waits for it is told."""
+        refusal = line.connection.refusal("a request")
+        if refusal is not None:
+            self._opening += 1
+            self._opened.append((line.way, refusal))
+        self._drop(line)
 
     def _drop(self, line: Line) -> None:
         descriptor = line.connection.descriptor

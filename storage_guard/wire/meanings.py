@@ -11,6 +11,11 @@ _NO_TLS = (
     *("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"),
     *("UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION", "HANDSHAKE_FAILURE"),
 )
+# And of one that wants another certificate of the client, or one at all (RFC 8446, 6.2).
+_NO_CERTIFICATE = (
+    *("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNSUPPORTED_CERTIFICATE", "CERTIFICATE_REVOKED"),
+    *("CERTIFICATE_EXPIRED", "CERTIFICATE_UNKNOWN", "UNKNOWN_CA", "ACCESS_DENIED"),
+)
 _TEXT_CHARACTERS = 300
 
 
@@ -19,9 +24,25 @@ def unconnected(exc: OSError, about: str) -> Signal:
     told = f"{about}: {str(exc)[:_TEXT_CHARACTERS] or type(exc).__name__}"
     if isinstance(exc, ssl.SSLCertVerificationError):
         return Refused(f"{told}: the certificate does not verify, so nothing was sent", why="access")
+    refused = certificate_refused(exc, about)
+    if refused is not None:
+        return refused
     if isinstance(exc, ssl.SSLError) and any(words in (exc.reason or "") for words in _NO_TLS):
         return Refused(f"{told}: no TLS with this host, so nothing was sent", why="request")
     return Busy(f"{told}: nothing was sent")
+
+
+def certificate_refused(exc: Exception, about: str) -> Refused | None:
+    """None unless the other side told us that the client's certificate is why it ends the handshake.
+
+    Under TLS 1.3 that comes when for the client the handshake is over, and its request perhaps sent (RFC 8446,
+    4.4.2.4); the other side has read none of it.
+    """
+    reason = (exc.reason or "") if isinstance(exc, ssl.SSLError) else ""
+    if "ALERT" not in reason or not any(words in reason for words in _NO_CERTIFICATE):
+        return None
+    told = f"{about}: {str(exc)[:_TEXT_CHARACTERS]}"
+    return Refused(f"{told}: the server refuses the client's certificate, so it took no request", why="access")
 
 
 def tunnel_refused(status: int, about: str) -> Signal:

@@ -229,10 +229,11 @@ def tunnelling(user_and_password: bytes = b"", tls: ssl.SSLContext | None = None
 
 @dataclass(frozen=True)
 class Certificate:
-    """`ca` is what a client believes in; `context` is a server's."""
+    """`ca` is what a client believes in; `context` is a server's; `both`: it and its key, of a client."""
 
     ca: str
     context: ssl.SSLContext
+    both: str
 
 
 def certificate(folder: Path, name: str) -> Certificate:
@@ -266,4 +267,4 @@ def certificate(folder: Path, name: str) -> Certificate:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(both)
-    return Certificate(path, context)
+    return Certificate(path, context, str(both))

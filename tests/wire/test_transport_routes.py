@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,11 @@ import pytest
 from storage_guard.body import BytesBody
 from storage_guard.driver import Busy, Refused
 from storage_guard.wire.messages import Request
+from storage_guard.wire.multi import Loop
 from storage_guard.wire.routes import Routes
 from storage_guard.wire.settings import Settings
 from storage_guard.wire.transport import Transport
-from wire.scripted import OK, Certificate, certificate, closed_port, scripted, tunnelling
+from wire.scripted import OK, Certificate, Scripted, certificate, closed_port, scripted, tunnelling
 
 SECRET = base64.b64encode(b"user:p@ss")
 
@@ -83,6 +85,46 @@ def test_nothing_goes_to_whom_a_certificate_does_not_name(tmp_path: Path) -> Non
             Transport(Settings(ca=other.ca)).exchange(Request("PUT", server.url + "/k", {}, b"x"))
         assert caught.value.why == "access"
         assert server.heard == []
+
+
+@pytest.fixture(params=["TLSv1_2", "TLSv1_3"])
+def exclusive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Scripted, Certificate]]:
+    """A server that takes only clients which it knows, and the certificate of both."""
+    certified = certificate(tmp_path, "127.0.0.1")
+    certified.context.verify_mode = ssl.CERT_REQUIRED
+    certified.context.load_verify_locations(certified.ca)
+    certified.context.maximum_version = ssl.TLSVersion[request.param]
+    with scripted(lambda heard: OK, certified.context) as server:
+        yield server, certified
+
+
+@pytest.mark.parametrize("stranger", [False, True], ids=["none", "stranger"])
+def test_a_client_whose_certificate_is_refused_is_told_at_once(
+    stranger: bool, exclusive: tuple[Scripted, Certificate], tmp_path: Path
+) -> None:
+    server, certified = exclusive
+    shown = certificate(tmp_path, "stranger.invalid").both if stranger else None
+    settings = Settings(ca=certified.ca, client_cert=shown)
+    # Under TLS 1.2 a server says no more than that there is no handshake, if it was shown none (RFC 5246, 7.4.6).
+    told = "refuses the client's certificate, so it took no request|ALERT_HANDSHAKE_FAILURE.*nothing was sent"
+    request = Request("PUT", server.url + "/k", {}, b"x")
+    for _ in range(2):
+        with pytest.raises(Refused, match=told):
+            Transport(settings).exchange(request)
+    with Loop(settings, connections=2) as loop:
+        for pending in [loop.submit(request) for _ in range(4)]:
+            with pytest.raises(Refused, match=told):
+                pending.result(30)
+    assert server.heard == []
+
+
+def test_a_client_whose_certificate_is_known_is_served(exclusive: tuple[Scripted, Certificate]) -> None:
+    server, certified = exclusive
+    settings = Settings(ca=certified.ca, client_cert=certified.both)
+    request = Request("PUT", server.url + "/k", {}, b"x")
+    assert Transport(settings).exchange(request).status == 200
+    with Loop(settings, connections=2) as loop:
+        assert loop.submit(request).result(30).status == 200
 
 
 def test_certificates_that_are_not_there(certified: Certificate, tmp_path: Path) -> None:
