@@ -15,6 +15,7 @@
         GuaranteeMissing                       the store would not keep the promise here
         ChecksumMismatch                       the bytes changed on their way
         SourceChanged                          the source vanished, grew or shrank meanwhile
+          SourceMissing   (FileNotFoundError)  there is no file at the path
         StoreUnavailable                       gave up; trying again later is right
 
 Each says what is true now and what to do. `key`, `status`, `code` and `request_id` are attributes; messages are for
@@ -53,11 +54,16 @@ class StorageGuardError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    @property
+    def _filename(self) -> str | None:
+        """Of those that are an OSError."""
+        return self.key
+
     def __reduce__(self) -> tuple[Any, ...]:
         # The default protocol calls the class with `args`, which loses keyword arguments, errno and filename.
         state = dict(self.__dict__)
         if self._errno is not None:
-            state |= {"errno": self._errno, "filename": self.key}
+            state |= {"errno": self._errno, "filename": self._filename}
         return revive, (type(self), self.args), state
 
 
@@ -178,6 +184,23 @@ class ChecksumMismatch(NotWritten):
 
 class SourceChanged(NotWritten):
     """The source vanished, grew or shrank while it was read; nothing was published."""
+
+
+class SourceMissing(SourceChanged, FileNotFoundError):
+    """There is no file at `path`, which was to be written; nothing was sent."""
+
+    _errno = errno.ENOENT
+
+    def __init__(
+        self, message: str, *, key: str | None = None, path: str | None = None, **about: Unpack[About]
+    ) -> None:
+        super().__init__(message, key=key, **about)
+        self.path = path
+        self.__setstate__({"filename": path})
+
+    @property
+    def _filename(self) -> str | None:
+        return self.path
 
 
 class StoreUnavailable(NotWritten):

@@ -62,7 +62,12 @@ def check_write_id(write_id: str) -> None:
 
 
 def check_options(options: ObjectOptions, key: str | None) -> None:
-    """Raise Unsupported for metadata or headers that not every store keeps as they were given. `key` None: of all."""
+    """Raise Unsupported for metadata or headers that not every store keeps as they were given, and TypeError for what
+    is no ObjectOptions. `key` None: of all."""
+    if not isinstance(options, ObjectOptions):
+        raise TypeError(
+            f"options is an ObjectOptions, as ObjectOptions(content_type=...), not {type(options).__name__}"
+        )
     trouble = _options_trouble(options)
     if trouble:
         what = "nothing was" if key is None else f"{key!r} was not"

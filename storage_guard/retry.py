@@ -43,6 +43,8 @@ class Patience:
         self, clock: Clock, policy: RetryPolicy, deadline_s: float, *, stopped: Callable[[], bool] | None = None
     ) -> None:
         """`stopped`: when it begins to say so, no more waits are worth while."""
+        if not isinstance(deadline_s, int | float):
+            raise TypeError(f"deadline_s is a number of seconds, not {type(deadline_s).__name__}")
         if not deadline_s >= 0:
             raise ValueError(f"deadline_s must not be negative, got {deadline_s}")
         self._stopped = stopped

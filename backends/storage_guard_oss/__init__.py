@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from oss2.credentials import CredentialsProvider
-
 from storage_guard.driver import Driver, Limits
-from storage_guard_oss.driver import LIMITS, OSSDriver
-from storage_guard_oss.opening import Account, Signature, place_of, split_url
+
+try:
+    from oss2.credentials import CredentialsProvider
+
+    from storage_guard_oss.driver import LIMITS, OSSDriver
+    from storage_guard_oss.opening import Account, Signature, place_of, split_url
+except ModuleNotFoundError as exc:
+    raise ModuleNotFoundError(
+        f"storage_guard_oss needs {exc.name}: pip install 'storage-guard[oss]'", name=exc.name
+    ) from exc
 
 __all__ = ["LIMITS", "OSSDriver", "open_url"]
 

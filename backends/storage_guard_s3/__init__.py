@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from storage_guard.driver import Driver, Limits
-from storage_guard_s3.driver import S3Driver
-from storage_guard_s3.limits import LIMITS
-from storage_guard_s3.opening import Account, place_of, split_url
+
+try:
+    from storage_guard_s3.driver import S3Driver
+    from storage_guard_s3.limits import LIMITS
+    from storage_guard_s3.opening import Account, place_of, split_url
+except ModuleNotFoundError as exc:
+    raise ModuleNotFoundError(
+        f"storage_guard_s3 needs {exc.name}: pip install 'storage-guard[s3]'", name=exc.name
+    ) from exc
 
 __all__ = ["LIMITS", "S3Driver", "open_url"]
 

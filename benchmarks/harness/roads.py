@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from storage_guard.engine.concurrency import MOST, START, Concurrency
+from storage_guard.plan import COPIED_AT_ONCE
 
 MB = 1e6
 MIB = 1 << 20
@@ -22,13 +23,14 @@ _LEAST = 1e-3  # of a byte
 @dataclass(frozen=True)
 class Road:
     """`latency_ms` of a round trip; MB a second over one connection, and over all of them. `part_ms`: what client and
-    server need for a part beside that; parts do not share it."""
+    server need for a part beside that; parts do not share it. `at_first`: how many are sent at a time to begin with."""
 
     name: str
     latency_ms: float
     connection_mb_s: float
     total_mb_s: float
     part_ms: float = 0.0
+    at_first: int = START
 
     def __post_init__(self) -> None:
         for value in (self.connection_mb_s, self.total_mb_s):
@@ -43,7 +45,8 @@ class Road:
 
     def of_copies(self, copy_mb_s: float) -> Road:
         """The same latency, and a service that copies so fast in each request, as many as there are."""
-        return replace(self, connection_mb_s=min(copy_mb_s, _FAST_MB_S), total_mb_s=min(copy_mb_s, _FAST_MB_S) * MOST)
+        pace = min(copy_mb_s, _FAST_MB_S)
+        return replace(self, connection_mb_s=pace, total_mb_s=pace * MOST, at_first=COPIED_AT_ONCE)
 
     def floor_s(self, size_bytes: int) -> float:
         """No create takes less: the bytes over the width, and the latencies of begin, a part and finish; or of one
@@ -53,15 +56,13 @@ class Road:
         one = min(self.total_mb_s, self.connection_mb_s) * MB
         return min(size_bytes / rate + 3 * latency_s, size_bytes / one + latency_s)
 
-    def predicted_s(
-        self, size_bytes: int, part_bytes: int | None, in_flight: int | None, *, start: int = START
-    ) -> float:
+    def predicted_s(self, size_bytes: int, part_bytes: int | None, in_flight: int | None) -> float:
         """How long a create should take: in one request (`part_bytes` None), or in such parts, so many at a time
-        at most (None: as many as a Store finds to pay), `start` to begin with."""
+        at most (None: as many as a Store finds to pay)."""
         latency_s, part_s = self.latency_ms / 1000, self.part_ms / 1000
         if part_bytes is None:
             return latency_s + part_s + size_bytes / (min(self.total_mb_s, self.connection_mb_s) * MB)
-        lanes = Concurrency(most=in_flight or MOST, start=start)  # the Store's own, which goes up while that pays
+        lanes = Concurrency(most=in_flight or MOST, start=self.at_first)  # a Store's own, which goes up if that pays
         sizes = [min(part_bytes, size_bytes - at) for at in range(0, size_bytes, part_bytes)]
         # The key is looked at beside begin, but by one who uses no threads; and again before the last part, unless all
         # went out at once.

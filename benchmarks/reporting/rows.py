@@ -10,8 +10,6 @@ from typing import Any, cast
 
 from benchmarks.harness.figures import Spread, spread
 from benchmarks.harness.roads import MIB, ROADS, Road, Timed, fitted
-from storage_guard.engine.concurrency import START
-from storage_guard.plan import COPIED_AT_ONCE
 
 OURS = "storage-guard"
 A_BUCKET = "a bucket"
@@ -213,8 +211,7 @@ def _row(study: str, lines: Sequence[Mapping[str, Any]], roads: Mapping[str, Roa
         road = None if copy_mb_s is None else road.of_copies(copy_mb_s)
     predicted_s = None
     if road is not None and ours and (first["do"] == "file" or copying):
-        start = COPIED_AT_ONCE if copying else START
-        predicted_s = look_s + road.predicted_s(size_bytes, _part_bytes(first), first.get("in_flight"), start=start)
+        predicted_s = look_s + road.predicted_s(size_bytes, _part_bytes(first), first.get("in_flight"))
 
     def median(name: str) -> float | None:
         values = [line[name] for line in lines if name in line]

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, cast
 from storage_guard.body import MOST_WINDOW_BYTES, WINDOW_BYTES, Body, BytesBody, bytes_of
 from storage_guard.checksum import Counts, Crc64, RunningCrc64
 from storage_guard.engine.positional import read_at
-from storage_guard.errors import NotWritten, SourceChanged
+from storage_guard.errors import NotWritten, SourceChanged, SourceMissing
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -300,7 +300,7 @@ def _never() -> bool:
 def open_source(data: object, key: str) -> Source:
     """What `create` was given, as a Source: a buffer, a path, a binary file, an iterable of buffers, in this order.
 
-    Raises TypeError for anything else (a str, a text file), SourceChanged for a path that is not there,
+    Raises TypeError for anything else (a str, a text file), SourceMissing for a path that is not there,
     NotWritten for one that is a directory or cannot be read.
     """
     if isinstance(data, str):
@@ -329,7 +329,7 @@ def _open_path(path: os.PathLike[str], key: str) -> Source:
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError as exc:
-        raise SourceChanged(f"{key!r} was not written: {name} is not there", key=key) from exc
+        raise SourceMissing(f"{key!r} was not written: {name} is not there", key=key, path=str(name)) from exc
     except (OSError, ValueError) as exc:
         raise NotWritten(f"{key!r} was not written: {name} cannot be read: {exc}", key=key) from exc
     mode = os.fstat(fd).st_mode

@@ -67,6 +67,12 @@ class Buckets(_ByKey):
         self._open_store = open_store
         self._stores: dict[str, Store] = {}
 
+    def file_at(self, path: str) -> tuple[Store, str]:
+        store, key = self.folder_at(path)
+        if not key:
+            raise IsADirectoryError(errno.EISDIR, "a bucket without a key, where bucket/key is wanted", path)
+        return store, key
+
     def folder_at(self, path: str) -> tuple[Store, str]:
         bucket, _, key = path.strip("/").partition("/")
         if not bucket:

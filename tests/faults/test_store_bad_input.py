@@ -18,6 +18,7 @@ from storage_guard import (
     NotWritten,
     ObjectOptions,
     SourceChanged,
+    SourceMissing,
     StorageGuardError,
     Store,
     Unsupported,
@@ -141,7 +142,9 @@ def test_a_link_out_of_the_root_is_not_followed(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("leaves_nothing")
 def test_a_source_that_is_not_there_or_not_a_file_is_said_by_name(store: Store, tmp_path: Path) -> None:
-    refused(SourceChanged, lambda: store.create("a/k", tmp_path / "missing"))
+    missing = refused(SourceMissing, lambda: store.create("a/k", tmp_path / "missing"))
+    assert isinstance(missing, FileNotFoundError)
+    assert missing.filename == str(tmp_path / "missing")
     error = refused(NotWritten, lambda: store.create("a/k", tmp_path))
     assert "directory" in str(error)
     unreadable = tmp_path / "socket"

@@ -127,6 +127,8 @@ sys.modules["{module}"] = None
     ("module", "program", "said"),
     [
         ("fsspec", "import storage_guard.filesystem", "pip install 'storage-guard[fsspec]'"),
+        ("oss2", "from storage_guard_oss import OSSDriver", "pip install 'storage-guard[oss]'"),
+        ("boto3", "from storage_guard_s3 import S3Driver", "pip install 'storage-guard[s3]'"),
         ("oss2", "import fsspec; fsspec.open('guardoss://b/k', 'wb').open()", "pip install 'storage-guard[oss]'"),
     ],
 )
@@ -223,6 +225,11 @@ def test_the_root_of_the_disk_is_a_directory() -> None:
     assert GuardFile().isdir("/")
     with pytest.raises(IsADirectoryError):
         GuardFile().open("/", "wb")
+
+
+def test_a_bucket_without_a_key_is_told_what_is_wanted() -> None:
+    with pytest.raises(IsADirectoryError, match=r"a bucket without a key, where bucket/key is wanted: .*x\.csv"):
+        fsspec.open("guards3:///x.csv", "wb").open()
 
 
 # Caches around it

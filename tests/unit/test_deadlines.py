@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -77,6 +77,8 @@ def test_what_is_not_given_a_deadline_has_that_of_the_store(member: Member) -> N
 def test_a_deadline_that_cannot_be_is_refused_when_the_store_is_made() -> None:
     with pytest.raises(ValueError, match="deadline_s must not be negative"):
         Store(MemoryDriver(), deadline_s=-1.0)
+    with pytest.raises(TypeError, match="deadline_s is a number of seconds, not str"):
+        Store(MemoryDriver(), deadline_s=cast("Any", "5"))
 
 
 @pytest.mark.parametrize("name", ["part_bytes", "multipart_from_bytes", "in_flight", "memory_bytes"])

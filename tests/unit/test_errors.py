@@ -20,6 +20,7 @@ from storage_guard import (
     ObjectInfo,
     ObjectOptions,
     Receipt,
+    SourceMissing,
     StorageGuardError,
     errors,
     signals,
@@ -39,6 +40,7 @@ EXISTING = ObjectInfo(
 )
 GIVEN: dict[str, Any] = {
     "key": "a/b",
+    "path": "folder/file",
     "status": 409,
     "code": "FileAlreadyExists",
     "request_id": "r-1",
@@ -136,7 +138,7 @@ def test_an_error_is_copied_whole(cls: type[StorageGuardError], how: str) -> Non
     for name in taken(cls):
         assert getattr(other, name) == GIVEN[name]
     if isinstance(error, OSError) and isinstance(other, OSError):
-        assert (other.errno, other.filename) == (error.errno, "a/b")
+        assert (other.errno, other.filename) == (error.errno, GIVEN["path" if "path" in taken(cls) else "key"])
         assert error.errno is not None
 
 
@@ -148,6 +150,12 @@ def test_an_os_error_of_ours_has_the_number_of_its_kind(cls: str, code: int) -> 
     error = getattr(errors, cls)("no", key="k")
     assert error.errno == code
     assert error.filename == "k"
+
+
+def test_a_file_that_is_missing_is_named_by_its_path_and_not_by_the_key() -> None:
+    error = SourceMissing("no", key="k", path="folder/file")
+    assert isinstance(error, FileNotFoundError)
+    assert (error.errno, error.filename, error.key) == (errno.ENOENT, "folder/file", "k")
 
 
 def test_old_code_catches_ours_by_the_names_it_knows() -> None:

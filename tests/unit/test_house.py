@@ -274,7 +274,7 @@ MAY = {
     "benchmarks/harness/": Room(also="benchmarks"),
     "benchmarks/harness/outcomes.py": Room("testing", also="benchmarks"),
     "benchmarks/harness/told.py": Room(PUBLIC, also="benchmarks boto3 botocore obstore opendal s3fs"),
-    "benchmarks/harness/roads.py": Room("engine.concurrency", pure=True),
+    "benchmarks/harness/roads.py": Room("engine.concurrency plan", pure=True),
     "benchmarks/harness/study.py": Room("engine.concurrency", also="benchmarks"),
     "benchmarks/reporting/page.py": Room("engine.concurrency", also="benchmarks", pure=True),
     "benchmarks/reporting/advice.py": Room("engine.concurrency", also="benchmarks", pure=True),

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -471,6 +472,17 @@ def test_the_program_says_what_it_cannot_do(arguments: list[str], capsys: pytest
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("storage_guard.testing.server: ")
+
+
+def test_a_dialect_whose_library_is_missing_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("storage_guard.testing.server.s3", "awscrt"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "awscrt", None)
+    assert main(["--dialect", "s3", "--bucket", "bkt"]) == 2
+    needs = "--dialect s3 needs awscrt: pip install 'storage-guard[s3]'"
+    assert capsys.readouterr().err == f"storage_guard.testing.server: {needs}\n"
 
 
 def test_a_child_that_cannot_start_is_an_error() -> None:

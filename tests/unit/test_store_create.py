@@ -465,6 +465,21 @@ def test_a_stream_as_long_as_one_request_takes_is_one_request() -> None:
     assert store.create("l", iter([bytes(TIGHT.max_put_bytes + 1)])).parts == 1
 
 
+@pytest.mark.parametrize("name", ["create", "copy", "create_many"])
+def test_options_that_are_a_dict_are_told_what_they_should_be(name: str) -> None:
+    store = Store(MemoryDriver())
+    store.create("there", b"x")
+    options: Any = {"content_type": "text/plain"}
+    calls: dict[str, Callable[[], object]] = {
+        "create": lambda: store.create("k", b"x", options=options),
+        "copy": lambda: store.copy("there", "k", options=options),
+        "create_many": lambda: list(store.create_many([("k", b"x")], options=options)),
+    }
+    with pytest.raises(TypeError, match=r"options is an ObjectOptions, as ObjectOptions\(.*\), not dict"):
+        calls[name]()
+    assert store.head("k") is None
+
+
 def test_a_store_without_write_ids_says_so_and_resolves_what_it_can() -> None:
     from storage_guard.testing import LOST_AFTER
 
