@@ -12,9 +12,9 @@ import sys
 from typing import Literal, cast
 
 from benchmarks.harness.cells import MIB, Cell
-from benchmarks.harness.comparison import words
 from benchmarks.harness.roads import ROADS
 from benchmarks.harness.study import Study, mibs, study_options
+from benchmarks.harness.telling import words
 
 _SERVICES = ("oss", "s3")
 

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.comparison import GIB, MIB, Comparison, Side, common_options, service_option
+from benchmarks.harness.comparison import GIB, Comparison, Side, common_options, service_option
 from benchmarks.harness.files import random_files
 from benchmarks.harness.peers import OUR_FILESYSTEM, PEERS, Peer
+from benchmarks.harness.telling import MIB
 
 # A side, its peer, and how its client is set up.
 SYSTEMS: Mapping[str, Sequence[tuple[str, Peer, dict[str, Any]]]] = {

@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.comparison import GIB, MIB, Comparison, Side, common_options, service_option
+from benchmarks.harness.comparison import GIB, Comparison, Side, common_options, service_option
 from benchmarks.harness.figures import Target
 from benchmarks.harness.files import random_files
 from benchmarks.harness.peers import OURS, PEERS
+from benchmarks.harness.telling import MIB
 
 FILE, MEMORY = "storage-guard, a file", "storage-guard, from memory"
 PUT_FROM_FILE, UPLOADER = "oss2, put_object_from_file", "oss-v2, Uploader"

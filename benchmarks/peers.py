@@ -14,9 +14,9 @@ import sys
 from typing import Any
 
 from benchmarks.harness.cells import MIB, Cell
-from benchmarks.harness.comparison import words
 from benchmarks.harness.peers import OURS, PEERS
 from benchmarks.harness.study import Study, mibs, study_options
+from benchmarks.harness.telling import words
 
 _OSS_PART, _S3_PART, _LANES = 4 * MIB, 5 * MIB, 16
 _UNGUARDED = "no condition"

@@ -1,9 +1,11 @@
 """How many small objects a second can be created, and what does each cost, compared with the peers?
 
     python -m benchmarks.small_creates [--service oss|s3] [--bytes 4096] [--seconds 5] [--threads 16] [--rounds 5]
+    python -m benchmarks.small_creates URL [--objects 1000]
 
-Each side creates new keys for some seconds against a discarding server in a process of its own: from threads that share
-one client, and ours in one call of `create_many` too. Exit code 1 if a target of the library is missed. See README.md.
+Each side creates new keys, for some seconds or so many of them, against a discarding server in a process of its own, or
+in a bucket: from threads that share one client, and ours in one call of `create_many` too. Exit code 1 if a target of
+the library is missed. See README.md.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 from benchmarks.harness.comparison import Comparison, Side, common_options, service_option
 from benchmarks.harness.figures import Target
+from benchmarks.harness.named import agreed, bucket_of, bucket_options
 from benchmarks.harness.peers import OURS, PEERS
 
 THREADS, MANY, OSS2, OSS2_TUNED, OSS_V2, OPENDAL, BOTO3, BOTO3_TUNED, OBSTORE, OBSTORE_UNSIGNED = (
@@ -29,6 +32,9 @@ THREADS, MANY, OSS2, OSS2_TUNED, OSS_V2, OPENDAL, BOTO3, BOTO3_TUNED, OBSTORE, O
     "obstore, threads",
     "obstore, threads, unsigned",
 )
+
+_SECONDS, _OBJECTS = 5.0, 1000
+_EXAMINED = 200  # requests of an examination, and of what a client does to begin with, at most
 
 TARGETS = {
     "oss": (
@@ -52,13 +58,25 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.small_creates")
     service_option(parser)
     parser.add_argument("--bytes", type=int, default=4096, help="of an object")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of a run")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=float, help=f"of a run ({_SECONDS:g})")
+    length.add_argument("--objects", type=int, help=f"of a run instead; in a bucket there are so many ({_OBJECTS:,})")
     parser.add_argument("--threads", type=int, default=16)
     common_options(parser, rounds=5)
+    bucket_options(parser)
     asked = parser.parse_args()
-    threads = {"do": "threads", "bytes": asked.bytes, "seconds": asked.seconds, "threads": asked.threads}
-    many = {"do": "many", "bytes": asked.bytes, "seconds": asked.seconds}
-    warm_s = min(0.5, asked.seconds)
+    try:
+        url = bucket_of(asked)
+    except ValueError as exc:
+        parser.error(str(exc))
+    if url is not None:
+        if asked.seconds is not None:
+            parser.error("in a bucket a run has --objects and no --seconds, so that it is known what it costs")
+        asked.service, asked.objects = url.service, asked.objects or _OBJECTS
+    elif asked.objects is None and asked.seconds is None:
+        asked.seconds = _SECONDS
+    jobs = _jobs(asked)
+    threads, many = jobs["threads"], jobs["many"]
     of_each: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
         "oss": (
             (OSS2, "oss2", {}),
@@ -73,7 +91,7 @@ def main() -> int:
         ),
     }
     sides = [
-        Side(name, PEERS[peer], job, {**job, "seconds": warm_s}, options)
+        Side(name, PEERS[peer], job, _warm(job), options)
         for name, peer, job, options in (
             (THREADS, OURS.name, threads, {"examined": True}),
             (MANY, OURS.name, many, {"examined": True}),
@@ -81,8 +99,28 @@ def main() -> int:
             (OPENDAL, "opendal", threads, {}),
         )
     ]
-    comparison = Comparison("benchmarks.small_creates", asked, sides, _figures, asked.service)
+    if url is not None:
+        counted = [side for side in sides if side.peer.name in asked.peers]
+        creates = sum(side.job["objects"] * asked.rounds + side.warm["objects"] for side in counted)
+        if not agreed(asked, 2 * creates + _EXAMINED * len(counted), creates * asked.bytes):
+            return 2
+    comparison = Comparison("benchmarks.small_creates", asked, sides, _figures, asked.service, url=url)
     return 0 if comparison.run(TARGETS[asked.service]) else 1
+
+
+def _jobs(asked: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    if asked.objects is not None:
+        length = {"bytes": asked.bytes, "objects": asked.objects}
+        return {"threads": {"do": "threads", **length, "threads": asked.threads}, "many": {"do": "count", **length}}
+    length = {"bytes": asked.bytes, "seconds": asked.seconds}
+    return {"threads": {"do": "threads", **length, "threads": asked.threads}, "many": {"do": "many", **length}}
+
+
+def _warm(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, shorter."""
+    if "objects" in job:
+        return {**job, "objects": max(1, job["objects"] // 10)}
+    return {**job, "seconds": min(0.5, job["seconds"])}
 
 
 def _figures(answer: Mapping[str, Any]) -> dict[str, float]:

@@ -1,10 +1,10 @@
-"""Sides that do the same work by turns, against one server, and what is written of it."""
+"""Sides that do the same work by turns, against one server or bucket, and what is written of it."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
+import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from benchmarks.harness.certificates import make_certificates
 from benchmarks.harness.environment import command, environment
 from benchmarks.harness.figures import Figures, Target, judged, judged_over, shuffled, spread
+from benchmarks.harness.named import PERSONAL, scheme_of
 from benchmarks.harness.peers import PEERS, Peer, default_cache, python_of
-from benchmarks.harness.processes import Server, Worker, serving, target_of, working
+from benchmarks.harness.places import Place, Url, bucket, loopback
+from benchmarks.harness.processes import Worker, working
+from benchmarks.harness.telling import growth, rounded, tell, words, write
 
-MIB = 1 << 20
 GIB = 1 << 30
 _BUSY = 0.9  # of a processor: from here on the server may be what is measured
 
@@ -40,19 +41,6 @@ Measure = Callable[[Mapping[str, Any]], dict[str, float]]
 """From what a worker answered to the figures that the benchmark is about."""
 
 
-def words(known: Sequence[str]) -> Callable[[str], list[str]]:
-    """Of an option that is some of these, with commas between."""
-
-    def parse(text: str) -> list[str]:
-        found = [word for word in text.split(",") if word]
-        for word in found:
-            if word not in known:
-                raise argparse.ArgumentTypeError(f"no {word!r}: there is {', '.join(known)}")
-        return found
-
-    return parse
-
-
 def service_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service", choices=("oss", "s3"), default="oss", help="that the server is (oss)")
 
@@ -69,7 +57,7 @@ def common_options(parser: argparse.ArgumentParser, *, rounds: int) -> None:
 
 class Comparison:
     """Writes one JSON object a line: the environment, the sides, each run, and of each scheme the medians and verdicts.
-    A table goes to standard error."""
+    A table goes to standard error. `url`: a bucket instead of the loopback server, for which there are no verdicts."""
 
     def __init__(
         self,
@@ -78,9 +66,12 @@ class Comparison:
         sides: Sequence[Side],
         measure: Measure,
         service: Literal["oss", "s3"] = "oss",
+        *,
+        url: Url | None = None,
     ) -> None:
         self._module = module
         self._service: Literal["oss", "s3"] = service
+        self._url = url
         self._asked = asked
         self._sides = [side for side in sides if side.peer.name in asked.peers]
         self._measure = measure
@@ -91,57 +82,68 @@ class Comparison:
         pythons = {side.peer.name: python_of(side.peer, asked.cache) for side in self._sides}
         with contextlib.ExitStack() as stack:
             out = stack.enter_context(asked.out.open("w")) if asked.out else sys.stdout
-            write(out, "environment", command=command(self._module, vars(asked)), **environment())
+            write(out, "environment", command=self._command(), **environment())
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storage-guard-benchmark-")))
-            authority, certificate = make_certificates(folder)
             met = True
-            for scheme in asked.schemes:
-                secure = scheme == "https"
-                with (
-                    serving(certificate if secure else None, service=self._service, examined=True) as server,
-                    self._crew(pythons, server, authority if secure else None) as crew,
-                ):
-                    met = self._compare(scheme, server, crew, judged_over(scheme, targets), out) and met
+            for scheme in asked.schemes if self._url is None else [scheme_of(asked)]:
+                judged = judged_over(scheme, targets) if self._url is None else []
+                with self._place(scheme, folder) as place, self._crew(pythons, place) as crew:
+                    met = self._compare(scheme, place, crew, judged, out) and met
             return met
 
+    def _command(self) -> str:
+        hidden = (*PERSONAL, "price") if self._url is None else (*PERSONAL, "schemes")
+        told = command(self._module, {name: value for name, value in vars(self._asked).items() if name not in hidden})
+        return told if self._url is None else f"{told} {self._url.service}://BUCKET --yes"
+
     @contextlib.contextmanager
-    def _crew(self, pythons: Mapping[str, str], server: Server, authority: Path | None) -> Generator[dict[str, Worker]]:
-        target = target_of(server, self._service)
+    def _place(self, scheme: str, folder: Path) -> Generator[Place]:
+        if self._url is None:
+            with loopback(self._service, None, folder, secure=scheme == "https", examined=True) as place:
+                yield place
+        else:
+            with bucket(self._url.target(secrets.token_hex(4))) as place:
+                yield place
+
+    @contextlib.contextmanager
+    def _crew(self, pythons: Mapping[str, str], place: Place) -> Generator[dict[str, Worker]]:
         with contextlib.ExitStack() as stack:
             yield {
                 side.name: stack.enter_context(
-                    working(side.peer, pythons[side.peer.name], target, dict(side.options), authority)
+                    working(side.peer, pythons[side.peer.name], place.target, dict(side.options), place.authority)
                 )
                 for side in self._sides
             }
 
     def _compare(
-        self, scheme: str, server: Server, crew: Mapping[str, Worker], targets: Sequence[Target], out: IO[str]
+        self, scheme: str, place: Place, crew: Mapping[str, Worker], targets: Sequence[Target], out: IO[str]
     ) -> bool:
         for number, side in enumerate(self._sides):
             worker = crew[side.name]
             write(out, "side", scheme=scheme, side=side.name, facts=worker.facts, options=dict(side.options))
             worker.carry_out({"do": "settle", "key": f"settled/{number}", "hold_bytes": side.hold_bytes})
-        server.forget()  # who examines has done so; from here on bytes are thrown away
+        place.fresh()  # who examines has done so; from here on the loopback server throws bytes away
         for number, side in enumerate(self._sides):
             worker = crew[side.name]
             _succeeded(worker.carry_out({**side.warm, "key": f"warm/{number}"}), side)
         runs: dict[str, list[Figures]] = {side.name: [] for side in self._sides}
         for number, order in enumerate(shuffled(self._sides, self._asked.rounds, self._asked.seed)):
             for side in order:
-                before = server.forget()
+                before = place.fresh()
                 answer = crew[side.name].carry_out({**side.job, "key": f"{side.name.replace(' ', '-')}/{number}"})
-                after = server.used()
+                after = place.used()
                 _succeeded(answer, side)
-                server_cpu_s = after.cpu_s - before.cpu_s
                 figures = {
                     **{name: answer[name] for name in ("wall_s", "cpu_s", "created")},
                     **growth(answer),
                     **self._measure(answer),
-                    "requests": after.requests - before.requests,
-                    "server_cpu_s": server_cpu_s,
-                    "server_busy": server_cpu_s / answer["wall_s"],
                 }
+                if before is not None and after is not None:
+                    figures |= {
+                        "requests": after.requests - before.requests,
+                        "server_cpu_s": after.cpu_s - before.cpu_s,
+                        "server_busy": (after.cpu_s - before.cpu_s) / answer["wall_s"],
+                    }
                 runs[side.name].append(figures)
                 write(out, "run", scheme=scheme, side=side.name, round=number, **rounded(figures))
                 tell(f"{scheme:5} round {number} {side.name:48} {figures['wall_s']:8.3f} s")
@@ -153,7 +155,7 @@ class Comparison:
         tell("")
         for name, figures in runs.items():
             medians = {each: spread([run[each] for run in figures]) for each in figures[0]}
-            bound = medians["server_busy"].median >= _BUSY
+            bound = "server_busy" in medians and medians["server_busy"].median >= _BUSY
             write(
                 out,
                 "summary",
@@ -184,26 +186,6 @@ class Comparison:
 _SHOWN = ("cpu_s_per_gib", "mib_per_s", "cpu_us", "creates_per_s", "growth_mib", "requests", "server_busy")
 
 
-def growth(answer: Mapping[str, Any]) -> dict[str, float]:
-    """Nothing where the system does not tell."""
-    size_bytes = answer["growth_bytes"]
-    return {} if size_bytes is None else {"growth_mib": size_bytes / MIB}
-
-
 def _succeeded(answer: Mapping[str, Any], side: Side) -> None:
     if answer["failed"] or not answer["created"]:
         raise RuntimeError(f"{side.name}: {answer['failed']} creates failed: {answer['failures']}")
-
-
-def rounded(figures: Mapping[str, float]) -> dict[str, float]:
-    """Five digits: more are noise."""
-    return {name: float(f"{value:.5g}") for name, value in figures.items()}
-
-
-def write(out: IO[str], kind: str, **said: object) -> None:
-    out.write(json.dumps({"kind": kind, **said}) + "\n")
-    out.flush()
-
-
-def tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

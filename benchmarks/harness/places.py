@@ -107,10 +107,17 @@ class _Bucket(Place):
 
 @contextlib.contextmanager
 def loopback(
-    service: Service, link: str, folder: Path, *, secure: bool, copy_mb_s: float | None = None
+    service: Service,
+    link: str | None,
+    folder: Path,
+    *,
+    secure: bool,
+    copy_mb_s: float | None = None,
+    examined: bool = False,
 ) -> Generator[Place]:
+    """As `serving` has it, over TLS if it is `secure`."""
     authority, certificate = make_certificates(folder) if secure else (None, None)
-    with serving(certificate, service=service, link=link, copy_mb_s=copy_mb_s) as server:
+    with serving(certificate, service=service, link=link, copy_mb_s=copy_mb_s, examined=examined) as server:
         yield _Loopback(server, target_of(server, service), authority)
 
 

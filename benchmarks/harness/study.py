@@ -21,31 +21,26 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from benchmarks.harness.cells import MIB, Cell, World, known_by
-from benchmarks.harness.comparison import growth, rounded, tell, words, write
 from benchmarks.harness.environment import command, environment
 from benchmarks.harness.figures import shuffled
+from benchmarks.harness.named import PERSONAL, agreed, bucket_of, bucket_options, scheme_of
 from benchmarks.harness.peers import default_cache, python_of
 from benchmarks.harness.places import Place, Url, bucket, loopback
 from benchmarks.harness.processes import Worker, working
 from benchmarks.harness.roads import MB, ROADS, Road, road_of
+from benchmarks.harness.telling import growth, rounded, tell, words, write
 from storage_guard.engine.concurrency import MOST
 
 _RANDOM_BYTES = 16 * MIB
 _WARM_BYTES = 64 * MIB  # of which a peer opens as many connections as it uses for more
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
-_PRICE = 0.005  # US dollars for a thousand: S3 Standard's PUT, and parts, in us-east-1; OSS asks less
 _SOURCE = "source-"  # what is copied; its length follows
-_PERSONAL = ("store", "endpoint", "yes", "rounds")
 
 
 def study_options(
     parser: argparse.ArgumentParser, *, rounds: int = 3, links: str = "region", schemes: str = "http"
 ) -> None:
-    parser.add_argument("store", nargs="?", metavar="URL", help="oss://bucket/prefix or s3://bucket/prefix, for real")
-    parser.add_argument("--endpoint", help="of the real store, where its SDK would not know")
-    parser.add_argument("--region", help="the same")
-    parser.add_argument("--yes", action="store_true", help="go on with what was estimated for the real store")
-    parser.add_argument("--price", type=float, default=_PRICE, help=f"of 1,000 requests, for the estimate ({_PRICE})")
+    bucket_options(parser)
     known = f"{', '.join(ROADS)} or LATENCY_MS/MB_S/MB_S_IN_ALL, with commas between"
     parser.add_argument("--links", type=_roads, default=_roads(links), help=f"of the loopback server: {known}")
     parser.add_argument("--schemes", type=words(("http", "https")), default=schemes.split(","), help="http,https")
@@ -99,8 +94,7 @@ class Study:
         """What `grid_of` wants measured in the worlds that were asked for."""
         asked = self._asked
         try:
-            if asked.store is not None:
-                self._url = Url.of(asked.store, endpoint=asked.endpoint, region=asked.region)
+            self._url = bucket_of(asked)
         except ValueError as exc:
             tell(f"benchmarks.{self._name}: {exc}")
             return 2
@@ -130,8 +124,7 @@ class Study:
     def _worlds(self) -> list[World]:
         asked = self._asked
         if self._url is not None:
-            scheme = (asked.endpoint or "https:").partition(":")[0]
-            return [World(self._url.service, scheme, None)]
+            return [World(self._url.service, scheme_of(asked), None)]
         return [
             World(service, scheme, link)
             for service in self._services
@@ -142,21 +135,11 @@ class Study:
     def _agreed(self, grid: Mapping[World, Sequence[Cell]]) -> bool:
         """Whether what it costs was said, and --yes to it."""
         cells = [cell for each in grid.values() for cell in each] * self._asked.rounds
-        requests = sum(cell.requests for cell in cells)
-        sent = sum(cell.sent_bytes for cell in cells)
-        price = requests / 1000 * self._asked.price
-        tell(
-            f"At most {requests:,} requests and {sent / (1 << 30):,.1f} GiB go to the bucket, and nothing stays there. "
-            f"That is {price:,.2f} USD of requests at {self._asked.price} USD a thousand; what your provider asks for "
-            "traffic comes on top."
-        )
-        if not self._asked.yes:
-            tell("Say --yes, and it begins.")
-        return bool(self._asked.yes)
+        return agreed(self._asked, sum(cell.requests for cell in cells), sum(cell.sent_bytes for cell in cells))
 
     def _start(self) -> dict[str, Any]:
         """The first line of the results."""
-        given = {name: value for name, value in vars(self._asked).items() if name not in _PERSONAL}
+        given = {name: value for name, value in vars(self._asked).items() if name not in (*PERSONAL, "rounds")}
         said: dict[str, Any] = {"study": self._name, "command": command(f"benchmarks.{self._name}", given)}
         if self._url is not None:
             said["command"] += f" {self._url.service}://BUCKET --yes"

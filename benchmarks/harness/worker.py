@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import resource
 import secrets
@@ -181,13 +182,16 @@ class _Worker:
             tally.add(1, size_bytes, [])
 
     def _threads(self, job: dict[str, Any], tally: _Tally) -> None:
+        """For some seconds, or until there are so many "objects"."""
         data = os.urandom(job["bytes"])
-        until_s = time.perf_counter() + job["seconds"]
+        until_s = time.perf_counter() + job.get("seconds", math.inf)
+        share, more = divmod(job.get("objects", sys.maxsize), job["threads"])
 
         def creates(thread: int) -> None:
             created = 0
             failures: list[Exception] = []
-            while time.perf_counter() < until_s and len(failures) < _FAILURES:
+            most = share + (thread < more)
+            while created < most and time.perf_counter() < until_s and len(failures) < _FAILURES:
                 try:
                     self._client.create(f"{job['key']}/{thread}-{created}", data)
                 except Exception as exc:  # noqa: BLE001 - told

@@ -194,19 +194,36 @@ SERVICES = {
 }
 
 
+# What is asked of each in a bucket, the estimate, and how many runs there are.
+IN_A_BUCKET = {
+    "parallel_parts": (
+        ("--sizes-mib", "6", "--parts-mib", "5", "--in-flight", "2", "--rounds", "1"),
+        "At most 157 requests and 0.0 GiB",
+        2,
+    ),
+    "small_creates": (
+        ("--objects", "40", "--threads", "3", "--rounds", "2", "--peers", "storage-guard"),
+        "At most 736 requests and 0.0 GiB",
+        4,
+    ),
+}
+
+
 @pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("module", IN_A_BUCKET)
 def test_a_real_bucket_is_asked_after_an_estimate_and_nothing_is_left_there(
-    service: str, monkeypatch: pytest.MonkeyPatch
+    module: str, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    arguments, estimate, runs = IN_A_BUCKET[module]
     region, login = SERVICES[service]
     key = ("--access-key-id", "an-id", "--access-key-secret", "a-secret")
     with subprocess_running("--dialect", service, "--bucket", "bucket-of-mine", "--region", region, *key) as server:
         url = f"{service}://bucket-of-mine/some/where"
         where = ("--region", region, "--endpoint", server.url)
-        asked = (url, *where, "--sizes-mib", "6", "--parts-mib", "5", "--in-flight", "2", "--rounds", "1")
-        found = done("parallel_parts", *asked, **login)
+        asked = (url, *where, *arguments)
+        found = done(module, *asked, **login)
         assert found.returncode == 2
-        assert "At most 157 requests and 0.0 GiB" in found.stderr
+        assert estimate in found.stderr
         assert not found.stdout
 
         for name, value in login.items():
@@ -216,13 +233,20 @@ def test_a_real_bucket_is_asked_after_an_estimate_and_nothing_is_left_there(
         with open_store(f"{service}://bucket-of-mine", enforcement="trust", **options) as store:
             driver = store.driver
             driver.put_new("some/where/else", BytesBody(b"x"), WriteMeta("w", ObjectOptions()))
-            found = done("parallel_parts", *asked, "--yes", **login)
+            found = done(module, *asked, "--yes", **login)
             assert found.returncode == 0, found.stderr
-            assert len(runs_of(found.stdout)) == 2
+            assert len(runs_of(found.stdout)) == runs
             assert [each.key for each in driver.scan("", "", "")] == ["some/where/else"]
             assert not list(driver.scan_uploads(""))
     for untold in ("bucket-of-mine", "some/where", "an-id", "a-secret", server.url):
         assert untold not in found.stdout
+
+
+def test_small_creates_in_a_bucket_are_so_many_and_not_for_so_long() -> None:
+    found = done("small_creates", "s3://bucket", "--seconds", "1")
+    assert found.returncode == 2
+    assert "has --objects and no --seconds" in found.stderr
+    assert not found.stdout
 
 
 @pytest.mark.parametrize("url", ["ftp://bucket", "oss://", "s3://who:what@bucket", "bucket"])
