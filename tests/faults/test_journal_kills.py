@@ -316,8 +316,10 @@ def race_for_claims(folder: Path, rounds: int, plant: str = "") -> int:
     """How many claims were got, by one at a time."""
     claims = 0
     for results in race_processes(claim_and_look, [(str(folder), plant, each) for each in range(8)], rounds=rounds):
+        raised = [each for each in results if isinstance(each, BaseException)]
+        if raised:
+            raise AssertionError(repr(raised))  # all of them: who explains an assert shows the first six
         got = winners(results)
-        assert len(got) == len(results), results
         assert sum(got) > 0
         claims += sum(got)
     return claims
