@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
+from storage_guard import extras
 from storage_guard.driver import Driver
 
 if TYPE_CHECKING:
@@ -63,6 +64,4 @@ def _opener(scheme: str) -> Any:
     except ModuleNotFoundError as exc:
         # By convention the extra is called as the scheme is.
         owner = point.dist.name if point.dist else "storage-guard"
-        raise ModuleNotFoundError(
-            f"{scheme}:// needs {exc.name}: pip install '{owner}[{scheme}]'", name=exc.name
-        ) from exc
+        raise extras.missing(exc, f"{scheme}://", scheme, distribution=owner) from exc

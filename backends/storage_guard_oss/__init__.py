@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from storage_guard import extras
 from storage_guard.driver import Driver, Limits
 
 try:
@@ -10,9 +11,7 @@ try:
     from storage_guard_oss.driver import LIMITS, OSSDriver
     from storage_guard_oss.opening import Account, Signature, place_of, split_url
 except ModuleNotFoundError as exc:
-    raise ModuleNotFoundError(
-        f"storage_guard_oss needs {exc.name}: pip install 'storage-guard[oss]'", name=exc.name
-    ) from exc
+    raise extras.missing(exc, "storage_guard_oss", "oss") from exc
 
 __all__ = ["LIMITS", "OSSDriver", "open_url"]
 

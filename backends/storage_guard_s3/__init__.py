@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from storage_guard import extras
 from storage_guard.driver import Driver, Limits
 
 try:
@@ -9,9 +10,7 @@ try:
     from storage_guard_s3.limits import LIMITS
     from storage_guard_s3.opening import Account, place_of, split_url
 except ModuleNotFoundError as exc:
-    raise ModuleNotFoundError(
-        f"storage_guard_s3 needs {exc.name}: pip install 'storage-guard[s3]'", name=exc.name
-    ) from exc
+    raise extras.missing(exc, "storage_guard_s3", "s3") from exc
 
 __all__ = ["LIMITS", "S3Driver", "open_url"]
 

@@ -98,7 +98,7 @@ def on_s3(score: Show, samples: Sequence[Sample]) -> None:
             service = until.enter_context(loopback_s3())
             service.open().close()
         except ModuleNotFoundError as exc:
-            print(f"\n=== Amazon S3 is left out: it needs {exc.name}: pip install 'storage-guard[s3]'")
+            print(f"\n=== Amazon S3 is left out: {exc}")
             return
         s3.scenarios_of(score, service, [sample for sample in samples if sample.size_bytes <= _IN_MEMORY_BYTES])
 

@@ -11,10 +11,12 @@ through fsspec's caches, `transactions` and `rewriting` are what their names say
 
 from __future__ import annotations
 
+from storage_guard import extras
+
 try:
     import fsspec as _fsspec
 except ModuleNotFoundError as exc:
-    raise ModuleNotFoundError(f"this needs {exc.name}: pip install 'storage-guard[fsspec]'", name=exc.name) from exc
+    raise extras.missing(exc, "storage_guard.filesystem", "fsspec") from exc
 
 from storage_guard.filesystem.schemes import Guard, GuardFile, GuardOSS, GuardS3, GuardStore
 from storage_guard.filesystem.system import GuardFileSystem

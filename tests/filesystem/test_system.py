@@ -127,9 +127,8 @@ sys.modules["{module}"] = None
     ("module", "program", "said"),
     [
         ("fsspec", "import storage_guard.filesystem", "pip install 'storage-guard[fsspec]'"),
-        ("oss2", "from storage_guard_oss import OSSDriver", "pip install 'storage-guard[oss]'"),
-        ("boto3", "from storage_guard_s3 import S3Driver", "pip install 'storage-guard[s3]'"),
         ("oss2", "import fsspec; fsspec.open('guardoss://b/k', 'wb').open()", "pip install 'storage-guard[oss]'"),
+        ("botocore", "import fsspec; fsspec.open('guards3://b/k', 'wb').open()", "pip install 'storage-guard[s3]'"),
     ],
 )
 def test_an_extra_that_is_missing_is_named_in_one_line(module: str, program: str, said: str) -> None:

@@ -51,7 +51,7 @@ PURE = {
 WORLDLY_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
 SERVICES = {"oss2", "alibabacloud_oss_v2", "boto3", "botocore", "awscrt", "fsspec", "pytest"}
 
-FOR_DRIVERS = "driver errors body checksum names wire"  # what a backend is made of
+FOR_DRIVERS = "driver errors body checksum extras names wire"  # what a backend is made of
 PUBLIC = ". driver errors model clock retry signals testing"  # "." is storage_guard itself
 
 
@@ -69,6 +69,7 @@ class Room:
 MAY = {
     "storage_guard/model.py": Room(pure=True),
     "storage_guard/raising.py": Room(pure=True),
+    "storage_guard/extras.py": Room(pure=True),
     "storage_guard/signals.py": Room("raising", pure=True),
     "storage_guard/errors.py": Room("model raising", pure=True),
     "storage_guard/names.py": Room("errors model", pure=True),
@@ -80,7 +81,7 @@ MAY = {
     "storage_guard/replies.py": Room("model signals", pure=True),
     "storage_guard/driver.py": Room("body model partlist replies signals"),
     "storage_guard/memory.py": Room("checksum driver model signals"),
-    "storage_guard/schemes.py": Room("driver"),
+    "storage_guard/schemes.py": Room("driver extras"),
     "storage_guard/plan.py": Room("body model", pure=True),
     "storage_guard/outcome.py": Room(pure=True),
     "storage_guard/ticket.py": Room("checksum", pure=True),
@@ -184,6 +185,7 @@ MAY = {
     ),
     "storage_guard/testing/": Room(PUBLIC),
     "storage_guard/filesystem/": Room(". filesystem", also="fsspec"),
+    "storage_guard/filesystem/__init__.py": Room("extras filesystem", also="fsspec"),
     "storage_guard/filesystem/modes.py": Room("errors", pure=True),
     # A file that may replace what is there has the life of one that may not.
     "storage_guard/filesystem/rewriting.py": Room(
@@ -220,7 +222,7 @@ MAY = {
     "storage_guard/testing/histories/writing.py": Room(PUBLIC + " files.opening"),
     "storage_guard/testing/server/": Room("testing.server"),
     "storage_guard/testing/server/blobs.py": Room("checksum testing.server"),
-    "storage_guard/testing/server/s3_checksums.py": Room("testing.server", also="awscrt"),
+    "storage_guard/testing/server/s3_checksums.py": Room("extras testing.server", also="awscrt"),
     "storage_guard/testing/server/heads.py": Room("testing.server.exchange", pure=True),
     "storage_guard/testing/server/framing.py": Room("testing.server.heads", pure=True),
     "storage_guard/testing/server/links.py": Room(pure=True),
@@ -280,7 +282,7 @@ MAY = {
     "benchmarks/reporting/advice.py": Room("engine.concurrency", also="benchmarks", pure=True),
     "benchmarks/harness/cells.py": Room("engine.concurrency engine.copying plan", also="benchmarks"),  # its choice
     "benchmarks/harness/places.py": Room(PUBLIC, also="benchmarks"),
-    "benchmarks/harness/certificates.py": Room(also="cryptography"),
+    "benchmarks/harness/certificates.py": Room("extras", also="cryptography"),
     "benchmarks/harness/serve.py": Room("testing", also="benchmarks"),
     "benchmarks/harness/copies.py": Room("testing"),
     "benchmarks/harness/clients/ours.py": Room(PUBLIC, also="benchmarks"),

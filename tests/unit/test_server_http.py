@@ -481,7 +481,7 @@ def test_a_dialect_whose_library_is_missing_says_what_to_install(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "awscrt", None)
     assert main(["--dialect", "s3", "--bucket", "bkt"]) == 2
-    needs = "--dialect s3 needs awscrt: pip install 'storage-guard[s3]'"
+    needs = "the dialect s3 needs awscrt: pip install 'storage-guard[s3]'"
     assert capsys.readouterr().err == f"storage_guard.testing.server: {needs}\n"
 
 

@@ -26,12 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     try:
         server = _server(given)
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, ModuleNotFoundError) as exc:
         sys.stderr.write(f"storage_guard.testing.server: {exc}\n")
-        return 2
-    except ModuleNotFoundError as exc:
-        needs = f"--dialect {given.dialect} needs {exc.name}: pip install 'storage-guard[{given.dialect}]'"
-        sys.stderr.write(f"storage_guard.testing.server: {needs}\n")
         return 2
     asyncio.run(_serve(server, until_eof=given.until_eof))
     raise_failures(server)

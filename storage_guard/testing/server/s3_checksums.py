@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from awscrt import checksums
-
+from storage_guard import extras
 from storage_guard.testing.server.blobs import Content, Digest
 from storage_guard.testing.server.refusals import Refusal, invalid
 from storage_guard.testing.server.s3_errors import bad_request
+
+try:
+    from awscrt import checksums
+except ModuleNotFoundError as exc:
+    raise extras.missing(exc, "the dialect s3", "s3") from exc
 
 FULL, COMPOSITE = "FULL_OBJECT", "COMPOSITE"
 DEFAULT = "CRC64NVME"  # what the service computes when nobody asks for another
