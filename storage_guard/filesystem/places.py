@@ -60,23 +60,25 @@ class OneStore(_ByKey):
 
 
 class Buckets(_ByKey):
-    """The first segment of a path is the bucket, and each is a Store."""
+    """The first segment of a path is the bucket, and each is a Store. `form`: what the URL of a file looks like."""
 
-    def __init__(self, scheme: str, open_store: Callable[[str], Store]) -> None:
+    def __init__(self, scheme: str, open_store: Callable[[str], Store], form: str) -> None:
         self._scheme = scheme
+        self._form = form
         self._open_store = open_store
         self._stores: dict[str, Store] = {}
 
     def file_at(self, path: str) -> tuple[Store, str]:
-        store, key = self.folder_at(path)
-        if not key:
-            raise IsADirectoryError(errno.EISDIR, "a bucket without a key, where bucket/key is wanted", path)
-        return store, key
+        only = path.strip("/")
+        if only and "/" not in only:  # not opened, as it may be a key behind a bucket that was left out
+            found = "the bucket is missing" if path.startswith("/") else "a bucket without a key"
+            raise IsADirectoryError(errno.EISDIR, f"{found}, where {self._form} is wanted", path)
+        return self.folder_at(path)
 
     def folder_at(self, path: str) -> tuple[Store, str]:
         bucket, _, key = path.strip("/").partition("/")
         if not bucket:
-            raise ValueError(f"{path!r} names no bucket of {self._scheme}://, and buckets are not listed")
+            raise ValueError(f"{path!r} names no bucket, where {self._form} is wanted, and buckets are not listed")
         store = self._stores.get(bucket)
         if store is None:
             store = self._stores.setdefault(bucket, self._open_store(f"{self._scheme}://{quote(bucket, safe='')}"))

@@ -107,7 +107,7 @@ class Guard(GuardFileSystem, ChainedFileSystem):
         super().__init__(**options, **(target_options or {}))
 
     def _make_places(self) -> Places:
-        return Buckets(self._target, self._open_store)
+        return Buckets(self._target, self._open_store, f"guard::{self._target}://bucket/key")
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:

@@ -73,7 +73,7 @@ class GuardFileSystem(ReadingFileSystem):
         self._places = self._make_places()
 
     def _make_places(self) -> Places:
-        return Buckets(self.scheme, self._open_store)
+        return Buckets(self.scheme, self._open_store, f"{self.protocol}://bucket/key")
 
     @property
     def places(self) -> Places:

@@ -90,7 +90,7 @@ def test_a_chain_to_a_service_uses_our_own_driver(monkeypatch: pytest.MonkeyPatc
     [
         ("guard::file:///tmp/x", "guardfile://"),
         ("guard::local:///tmp/x", "guardfile://"),
-        ("guard::ftp://host/x", "no backend for ftp://"),
+        ("guard::ftp://host/folder/x", "no backend for ftp://"),
         ("guard://x", "stands before another URL"),
         ("guardoss://", "names no bucket"),
     ],
@@ -226,9 +226,26 @@ def test_the_root_of_the_disk_is_a_directory() -> None:
         GuardFile().open("/", "wb")
 
 
-def test_a_bucket_without_a_key_is_told_what_is_wanted() -> None:
-    with pytest.raises(IsADirectoryError, match=r"a bucket without a key, where bucket/key is wanted: .*x\.csv"):
-        fsspec.open("guards3:///x.csv", "wb").open()
+@pytest.mark.parametrize("mode", ["wb", "rb"])
+@pytest.mark.parametrize(
+    ("url", "found", "wanted"),
+    [
+        ("guards3:///x.csv", "the bucket is missing", "guards3://bucket/key"),
+        ("guardoss:///x.csv", "the bucket is missing", "guardoss://bucket/key"),
+        ("guards3://bucket", "a bucket without a key", "guards3://bucket/key"),
+        ("guard::memory:///x.csv", "the bucket is missing", "guard::memory://bucket/key"),
+    ],
+)
+def test_a_url_without_a_bucket_or_a_key_is_told_what_one_looks_like(
+    url: str, found: str, wanted: str, mode: str
+) -> None:
+    with pytest.raises(IsADirectoryError, match=rf"{found}, where {wanted} is wanted"):
+        fsspec.open(url, mode).open()
+
+
+def test_buckets_are_not_listed_and_it_is_said_what_is_wanted() -> None:
+    with pytest.raises(ValueError, match="names no bucket, where guardoss://bucket/key is wanted"):
+        fsspec.filesystem("guardoss").ls("")
 
 
 # Caches around it
