@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from storage_guard import amounts
 from storage_guard.access import Access
 from storage_guard.driver import Driver
 from storage_guard.engine import reading
@@ -79,6 +80,7 @@ class Reads:
         Raises Unsupported where the store has no such URLs, InvalidKey, NotWritten for a time that it does not allow,
         ValueError for one that is none.
         """
+        amounts.check_seconds("expires_s", expires_s)
         if not expires_s > 0:
             raise ValueError(f"expires_s must be more than 0, got {expires_s}")
         full_key = self._access.full(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from storage_guard.amounts import check_seconds
 from storage_guard.clock import Clock
 
 _LOOK_UP_S = 0.2  # how long a request that waits may not notice that all is over
@@ -22,6 +23,8 @@ class RetryPolicy:
     cap_s: float = 10.0
 
     def __post_init__(self) -> None:
+        check_seconds("base_s", self.base_s)
+        check_seconds("cap_s", self.cap_s)
         if not 0 < self.base_s <= self.cap_s:
             raise ValueError(f"want 0 < base_s <= cap_s, got base_s={self.base_s}, cap_s={self.cap_s}")
 
@@ -43,10 +46,7 @@ class Patience:
         self, clock: Clock, policy: RetryPolicy, deadline_s: float, *, stopped: Callable[[], bool] | None = None
     ) -> None:
         """`stopped`: when it begins to say so, no more waits are worth while."""
-        if not isinstance(deadline_s, int | float):
-            raise TypeError(f"deadline_s is a number of seconds, not {type(deadline_s).__name__}")
-        if not deadline_s >= 0:
-            raise ValueError(f"deadline_s must not be negative, got {deadline_s}")
+        check_seconds("deadline_s", deadline_s)
         self._stopped = stopped
         self._clock = clock
         self._policy = policy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from storage_guard import extras
@@ -38,14 +38,16 @@ def open_driver(url: str | os.PathLike[str], **options: Any) -> tuple[Driver, st
     return cast("tuple[Driver, str]", opener(url, **options))
 
 
-def _check_options(scheme: str, opener: Any, options: Iterable[str]) -> None:
+def _check_options(scheme: str, opener: Any, options: Mapping[str, Any]) -> None:
     """Python's own words for an option that is unknown say neither of which backend nor which there are."""
     parameters = list(inspect.signature(opener).parameters.values())[1:]  # behind the URL
     known = [each.name for each in parameters if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD)]
     unknown = sorted(set(options).difference(known))
     if unknown and not any(each.kind is each.VAR_KEYWORD for each in parameters):
         has = f"it has {', '.join(known)}, and those of Store" if known else "it has those of Store"
-        raise TypeError(f"{scheme}:// has no option {unknown[0]!r}: {has}")
+        many = f"; options are keywords, as in open_store(url, **{unknown[0]})"
+        hint = many if isinstance(options[unknown[0]], Mapping) else ""
+        raise TypeError(f"{scheme}:// has no option {unknown[0]!r}: {has}{hint}")
 
 
 def _installed() -> dict[str, EntryPoint]:

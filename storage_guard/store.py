@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, overload
 
-from storage_guard import names
+from storage_guard import amounts, names
 from storage_guard.access import DEADLINE_S, Access
 from storage_guard.clock import Clock, SystemClock
 from storage_guard.driver import Driver
@@ -86,14 +86,18 @@ class Store(Reads):
             ("in_flight", in_flight),
             ("memory_bytes", memory_bytes),
         ):
-            if not isinstance(value, int | None):
-                raise TypeError(f"{name} is an int, not {type(value).__name__}")
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            if value is not None:
+                amounts.check_whole(name, value, least=1)
         if enforcement not in ("probe", "trust"):
             raise ValueError(f'enforcement must be "probe" or "trust", got {enforcement!r}')
-        if verdict_age_s is not None and not verdict_age_s >= 0:
-            raise ValueError(f"verdict_age_s must not be negative, got {verdict_age_s}")
+        if verdict_age_s is not None:
+            amounts.check_seconds("verdict_age_s", verdict_age_s)
+        if not isinstance(retry, RetryPolicy | None):  # else the first answer that is lost would show it
+            raise TypeError(f"retry is a RetryPolicy, not {type(retry).__name__}")
+        if defaults is not None:
+            names.check_options(defaults, None)
+        if isinstance(driver, str | os.PathLike):
+            raise TypeError(f"a Store has a driver, not {type(driver).__name__}: open_store(url) opens a URL")
         prefix = prefix.strip("/")
         if prefix:
             names.check_key(prefix)

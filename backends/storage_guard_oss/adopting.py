@@ -150,6 +150,6 @@ def _timeouts(bucket: oss2.Bucket, connect_s: float | None, read_s: float | None
         usual_connect_s = usual_read_s = of_bucket
     found = (usual_connect_s if connect_s is None else connect_s, usual_read_s if read_s is None else read_s)
     for each in found:
-        if not 0 < each < float("inf"):
+        if not isinstance(each, int | float) or not 0 < each < float("inf"):
             raise ValueError(f"a timeout is a positive number of seconds, got {each!r}")
     return float(found[0]), float(found[1])

@@ -151,10 +151,10 @@ def _cert(cert: Any) -> tuple[str | None, str | None]:
 
 def _timeout(given_s: float | None, of_client_s: float | None, ours_s: float) -> float:
     """What was given; then what the user gave the client; then ours."""
-    found_s = given_s
+    found_s: object = given_s
     if found_s is None:
         found_s = ours_s if of_client_s == _BOTOS_TIMEOUT_S else of_client_s
-    if found_s is None or not 0 < found_s < float("inf"):
+    if not isinstance(found_s, int | float) or not 0 < found_s < float("inf"):
         raise ValueError(f"a timeout is a positive number of seconds, got {found_s!r}")
     return float(found_s)
 

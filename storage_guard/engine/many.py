@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from storage_guard import caller
+from storage_guard import amounts, caller
 from storage_guard.driver import Outcome, Reply, submits
 from storage_guard.engine import writing
 from storage_guard.engine.concurrency import MOST, Concurrency
@@ -41,8 +41,8 @@ class Many:
         deadline_s: float,
     ) -> None:
         """Raises what is wrong with the call itself: ValueError, Unsupported (options)."""
-        if in_flight is not None and in_flight < 1:
-            raise ValueError(f"in_flight must be at least 1, got {in_flight}")
+        if in_flight is not None:
+            amounts.check_whole("in_flight", in_flight, least=1)
         policy.check(if_exists=if_exists, options=options)
         access = policy.access
         bounds = policy.bounds

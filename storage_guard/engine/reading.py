@@ -93,5 +93,8 @@ def _all_hidden(access: Access, rolled_up: Prefix, hidden: str) -> bool:
 
 
 def _check_range(start: int, stop: int) -> None:
+    for name, given in (("start", start), ("stop", stop)):
+        if not hasattr(given, "__index__"):
+            raise TypeError(f"{name} is an int, not {type(given).__name__}")
     if not 0 <= start <= stop:
         raise ValueError(f"want 0 <= start <= stop, got {start} and {stop}")

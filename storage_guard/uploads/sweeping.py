@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from storage_guard import names, signals
+from storage_guard import amounts, names, signals
 from storage_guard.access import Access
 from storage_guard.answers import asked_s
 from storage_guard.errors import NotWritten, StorageGuardError
@@ -36,8 +36,7 @@ def uploads(access: Access, prefix: str) -> Iterator[Upload]:
 
 def sweep(access: Access, folder: str, named: Iterable[Upload], older_than_s: float, now: datetime) -> Swept:
     """Abort what the journal says is ours and dead, and those of `named` whose newest part is old enough."""
-    if older_than_s < 0:
-        raise ValueError(f"older_than_s must not be negative, got {older_than_s}")
+    amounts.check_seconds("older_than_s", older_than_s)
     before = now - timedelta(seconds=older_than_s)
     broom = _Broom(access, before)
     try:

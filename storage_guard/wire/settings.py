@@ -55,7 +55,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("connect_timeout_s", "idle_timeout_s", "keep_idle_s", "total_timeout_s"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < inf:
+            if value is not None and not (isinstance(value, int | float) and 0 < value < inf):
                 raise ValueError(f"{name}={value} is no time")
         if self.pool_size < 0:
             raise ValueError(f"pool_size={self.pool_size} is negative")

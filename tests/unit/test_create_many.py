@@ -27,7 +27,7 @@ from storage_guard import (
     ObjectOptions,
     OutcomeUnknown,
     Receipt,
-    SourceChanged,
+    SourceMissing,
     StorageGuardError,
     Store,
     StoreUnavailable,
@@ -174,14 +174,14 @@ def bad_items(folder: Path) -> dict[str, tuple[NewObject, type[StorageGuardError
             OutcomeUnknown,
         ),
         "file that cannot be read": (NewObject("unreadable", Unreadable()), NotWritten, OSError),
-        "file that is not there": (NewObject("vanished", folder / "vanished"), SourceChanged, None),
+        "file that is not there": (NewObject("vanished", folder / "vanished"), SourceMissing, None),
         "a folder": (NewObject("folder", folder), NotWritten, None),
         "options that cannot be held": (
             NewObject("options", b"x", ObjectOptions(metadata={"A B": "c"})),
             Unsupported,
             None,
         ),
-        "options of a wrong type": (NewObject("no-options", b"x", bad_options), NotWritten, AttributeError),
+        "options of a wrong type": (NewObject("no-options", b"x", bad_options), NotWritten, TypeError),
         "write id that cannot be held": (NewObject("id", b"x", None, "a b"), NotWritten, ValueError),
     }
 

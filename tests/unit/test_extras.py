@@ -37,9 +37,7 @@ def without(module: str, code: str, *arguments: str) -> subprocess.CompletedProc
         ("cryptography", "import benchmarks.harness.certificates", "bench"),
     ],
 )
-def test_an_import_that_lacks_an_extra_ends_with_the_command_that_brings_it(
-    module: str, code: str, extra: str
-) -> None:
+def test_an_import_that_lacks_an_extra_ends_with_the_command_that_brings_it(module: str, code: str, extra: str) -> None:
     done = without(module, code)
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1

@@ -74,7 +74,8 @@ MAY = {
     "storage_guard/errors.py": Room("model raising", pure=True),
     "storage_guard/names.py": Room("errors model", pure=True),
     "storage_guard/clock.py": Room(),
-    "storage_guard/retry.py": Room("clock", pure=True),
+    "storage_guard/amounts.py": Room(pure=True),
+    "storage_guard/retry.py": Room("amounts clock", pure=True),
     "storage_guard/checksum.py": Room("model", also="fastcrc awscrt"),
     "storage_guard/body.py": Room(pure=True),
     "storage_guard/partlist.py": Room("model signals", pure=True),
@@ -106,7 +107,9 @@ MAY = {
     "storage_guard/uploads/journal.py": Room("model uploads.ownfile"),
     "storage_guard/uploads/diary.py": Room(pure=True),
     "storage_guard/uploads/journaling.py": Room("uploads.diary uploads.journal"),
-    "storage_guard/uploads/sweeping.py": Room("access answers errors model names signals translate uploads.journal"),
+    "storage_guard/uploads/sweeping.py": Room(
+        "access amounts answers errors model names signals translate uploads.journal"
+    ),
     "storage_guard/engine/__init__.py": Room(pure=True),
     "storage_guard/engine/positional.py": Room(),
     "storage_guard/engine/source.py": Room("body checksum engine.positional errors"),
@@ -141,8 +144,8 @@ MAY = {
     ),
     "storage_guard/engine/results.py": Room("engine.policy engine.submitted errors model signals ticket"),
     "storage_guard/engine/many.py": Room(
-        "caller driver engine.concurrency engine.lanes engine.policy engine.results engine.sending engine.submitted "
-        "engine.writing errors model outcome retry"
+        "amounts caller driver engine.concurrency engine.lanes engine.policy engine.results engine.sending "
+        "engine.submitted engine.writing errors model outcome retry"
     ),
     "storage_guard/engine/remote.py": Room(
         "access answers body checksum driver engine.payload errors model retry signals translate"
@@ -173,11 +176,11 @@ MAY = {
         "access engine.policy engine.sending errors files.compression files.draft files.pouring files.reader "
         "files.textual files.writer model"
     ),
-    "storage_guard/reads.py": Room("access driver engine.policy engine.reading model uploads.sweeping"),
+    "storage_guard/reads.py": Room("access amounts driver engine.policy engine.reading model uploads.sweeping"),
     "storage_guard/store.py": Room(
-        "access clock driver engine.copying engine.many engine.policy engine.removal engine.results engine.sending "
-        "engine.settling engine.writing errors files.opening model names outcome plan reads retry uploads.journal "
-        "uploads.sweeping"
+        "access amounts clock driver engine.copying engine.many engine.policy engine.removal engine.results "
+        "engine.sending engine.settling engine.writing errors files.opening model names outcome plan reads retry "
+        "uploads.journal uploads.sweeping"
     ),
     "storage_guard/registry.py": Room("schemes store"),
     "storage_guard/__init__.py": Room(

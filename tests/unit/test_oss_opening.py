@@ -75,6 +75,7 @@ def test_an_endpoint_without_a_scheme_is_https(options: dict[str, Any], endpoint
         ({"region": REGION, "access_key_id": ""}, "access_key_id= is missing"),
         ({"region": REGION, "credentials_provider": StaticCredentialsProvider("a", "b")}, "not both"),
         ({"region": REGION, "connect_timeout_s": 0}, "positive"),
+        ({"region": REGION, "connect_timeout_s": "5"}, "positive number of seconds, got '5'"),
         ({"region": REGION, "read_timeout_s": float("inf")}, "positive"),
     ],
 )

@@ -145,6 +145,14 @@ def test_an_unknown_scheme_is_told_with_those_that_are_known() -> None:
         open_store("gopher://host/path")
 
 
+def test_options_that_are_given_as_a_dict_are_told_how_they_are_given() -> None:
+    for name in ("options", "storage_options"):
+        with pytest.raises(TypeError, match=rf"options are keywords, as in open_store\(url, \*\*{name}\)$"):
+            open_store("memory://name", **{name: {"region": "x"}})
+    with pytest.raises(TypeError, match=r"no option 'region': it has limits, and those of Store$"):
+        open_store("memory://name", region="x")
+
+
 def install(point: metadata.EntryPoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this entry point be the only one that is installed."""
 

@@ -111,6 +111,7 @@ def test_what_is_no_url_is_refused_and_not_repeated(url: str) -> None:
         ({"expected_bucket_owner": "me"}, "12 digits"),
         ({"customer_key": b"short"}, "32 bytes"),
         ({"connect_timeout_s": 0}, "timeout"),
+        ({"read_timeout_s": "5"}, "positive number of seconds, got '5'"),
         ({"read_timeout_s": float("inf")}, "timeout"),
     ],
 )
