@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import os
+import signal
 import socket
 import sys
 import threading
@@ -486,8 +487,39 @@ def test_a_dialect_whose_library_is_missing_says_what_to_install(
 
 
 def test_a_child_that_cannot_start_is_an_error() -> None:
-    with pytest.raises(RuntimeError, match="did not start"), subprocess_running("--dialect", "oss", "--bucket", "NO"):
+    said = r"^the server did not start; it said:\nstorage_guard\.testing\.server: .*NO"
+    with pytest.raises(RuntimeError, match=said), subprocess_running("--dialect", "oss", "--bucket", "NO"):
         pytest.fail("it runs")
+
+
+def test_what_a_child_says_is_heard_here_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError), subprocess_running("--dialect", "oss", "--bucket", "NO"):
+        pytest.fail("it runs")
+    assert capsys.readouterr().err.startswith("storage_guard.testing.server: ")
+
+
+def test_a_child_that_does_not_end_well_is_an_error_with_its_last_words() -> None:
+    with pytest.raises(RuntimeError, match=r"^the server ended with -9$"):
+        with subprocess_running("--dialect", "oss", "--bucket", "bkt") as child:
+            os.kill(child.pid, signal.SIGKILL)
+
+
+def test_a_child_that_says_much_is_quoted_by_its_end() -> None:
+    with pytest.raises(RuntimeError, match="did not start") as caught, subprocess_running("--no-such-option"):
+        pytest.fail("it runs")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 11  # of more, which the usage is
+    assert "the following arguments are required" in lines[-1]
+
+
+def test_what_a_block_raises_is_raised_whatever_becomes_of_the_child() -> None:
+    def block() -> None:
+        with subprocess_running("--dialect", "oss", "--bucket", "bkt") as child:
+            os.kill(child.pid, signal.SIGKILL)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        block()
 
 
 def test_an_unknown_dialect_is_an_error() -> None:
