@@ -21,20 +21,38 @@ def python_blocks(document: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", (ROOT / document).read_text(), re.DOTALL | re.MULTILINE)
 
 
-def test_the_examples_run_one_after_the_other(tmp_path: Path) -> None:
+def run_readme(folder: Path) -> subprocess.CompletedProcess[str]:
     blocks = python_blocks("README.md")
     assert len(blocks) >= 3
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-W", "error", "-c", "\n".join(blocks)],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
+
+
+def test_the_examples_run_one_after_the_other(tmp_path: Path) -> None:
+    done = run_readme(tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("'models/v1.bin' exists in file:///")
     assert (tmp_path / "archive" / "models" / "v1.bin").read_bytes() == b"weights"
+
+
+def test_the_examples_end_where_the_page_says_when_they_run_once_more_in_the_same_folder(tmp_path: Path) -> None:
+    assert (
+        "Run once more in the same folder it ends with `ObjectExists` at the first `create`"
+        in (ROOT / "README.md").read_text()
+    )
+    run_readme(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    done = run_readme(tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith("storage_guard.errors.ObjectExists: 'models/v1.bin' exists in file:")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("document", OURS)
