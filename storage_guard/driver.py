@@ -233,7 +233,8 @@ class Driver(Protocol):
 
     @abstractmethod
     def close(self) -> None:
-        """Give back connections and descriptors. Open uploads of other processes are not touched."""
+        """Give back connections and descriptors. Open uploads of other processes are not touched. A later call opens
+        what it needs anew."""
         ...
 
 

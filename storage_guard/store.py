@@ -132,7 +132,7 @@ class Store(Reads):
         self.close()
 
     def close(self) -> None:
-        """Give back connections and descriptors."""
+        """Give back connections and descriptors, when no call is under way. A later one opens what it needs anew."""
         self.driver.close()
 
     # Writing

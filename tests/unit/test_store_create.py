@@ -30,9 +30,11 @@ from storage_guard import (
     ObjectNotFound,
     ObjectOptions,
     OutcomeUnknown,
+    Receipt,
     Store,
     StoreUnavailable,
     Unsupported,
+    open_store,
 )
 from storage_guard.driver import Absent, Body, Capabilities, Limits, ObjectInfo, WriteMeta
 from storage_guard.memory import MemoryDriver
@@ -395,6 +397,19 @@ def test_a_store_is_examined_once_and_closes_its_driver() -> None:
         store.check()
     assert driver.calls["capabilities"] == 1
     assert driver.closed == 1
+
+
+@pytest.mark.parametrize("kind", ["memory", "folder"])
+def test_a_store_that_was_closed_goes_on_when_it_is_called(kind: str, tmp_path: Path) -> None:
+    store = open_store("memory://closed" if kind == "memory" else tmp_path, part_bytes=2, multipart_from_bytes=4)
+    with store:
+        store.create("a", b"x")
+    store.close()
+    assert store.read("a") == b"x"
+    assert store.create("b", b"in parts").parts > 0
+    assert all(isinstance(result, Receipt) for result in store.create_many([("c", b"y")]))
+    assert [each.key for each in store.scan()] == ["a", "b", "c"]
+    store.close()
 
 
 def test_a_fresh_write_id_has_128_bits() -> None:

@@ -118,6 +118,17 @@ class StoreLaws(Laws):
         driver.close()
         driver.close()
 
+    def test_a_client_that_was_closed_can_be_used_again(self, make_driver: MakeDriver) -> None:
+        driver = make_driver()
+        put(driver, KEY)
+        driver.close()
+        assert whole(driver, KEY)
+        pieces, meta = pieces_of(driver.limits), fresh()
+        upload_id, parts = begun(driver, "read/again", pieces, meta)
+        driver.finish_new("read/again", upload_id, parts, meta)
+        check_written(driver, "read/again", b"".join(pieces), meta)
+        driver.close()
+
     def test_closing_one_client_leaves_the_others_alone(self, make_driver: MakeDriver) -> None:
         leaving, staying = make_driver(), make_driver()
         put(leaving, "read/left", b"left behind")
