@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from storage_guard import names, signals
+from storage_guard import log, names, signals
 from storage_guard.answers import asked_s
 from storage_guard.clock import Clock
 from storage_guard.driver import Driver
@@ -53,5 +53,10 @@ class Access:
             try:
                 return question()
             except signals.Signal as signal:
-                if not (isinstance(signal, signals.Busy | signals.Lost) and patience.wait(asked_s(signal))):
+                again = isinstance(signal, signals.Busy | signals.Lost)
+                if again:
+                    log.troubled(
+                        self.url if key is None else self.driver.location.url(self.prefix + key), "ask", signal
+                    )
+                if not (again and patience.wait(asked_s(signal))):
                     raise as_error(signal, f"{sentence} ({self.url})", key=key) from signal

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Collection, Generator
 from functools import partial
 
-from storage_guard import answers, outcome, signals
+from storage_guard import answers, log, outcome, signals
 from storage_guard.checksum import Crc64, combine
 from storage_guard.engine.lanes import Task, Threads, beside
 from storage_guard.engine.payload import DataFailed, Payload, Piece, Pieces, StreamPieces, unwatched
@@ -338,9 +338,11 @@ class Creation(Resolver):
         note = f"upload {self.upload_id} of {self.target.key!r} is left open: {why}"
         if self.upload_id is not None and note not in self.notes:
             self.notes.append(note)
+            log.left_open(self.target.url, self.upload_id)
 
     def _note_lost_upload(self) -> None:
         self.notes.append(f"opening an upload of {self.target.key!r} was not answered: one may be left open")
+        log.left_open(self.target.url, None)
 
 
 _NEEDS_DATA = (Doing.PARTS, Doing.COMPARE)

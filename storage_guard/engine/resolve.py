@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from storage_guard import answers, outcome, signals
+from storage_guard import answers, log, outcome, signals
 from storage_guard.checksum import ALGORITHMS, Crc64, RunningCrc64, countable, crc_of
 from storage_guard.clock import Clock
 from storage_guard.driver import Driver
@@ -27,6 +27,7 @@ _ABOUT_QUESTIONS: dict[type[signals.Signal], Answer] = {
     signals.Absent: Answer.ABSENT,
     signals.Changed: Answer.ABSENT,
 }
+_TOLD = (Answer.LOST, Answer.BUSY, Answer.CONFLICT)
 
 
 @dataclass(slots=True)
@@ -45,6 +46,10 @@ class Target:
     named: bool
     write_ids: bool  # whether objects of this store carry ids at all
     guarantee: Guarantee
+
+    @property
+    def url(self) -> str:
+        return self.driver.location.url(self.full_key)
 
     def whose(self, seen: ObjectInfo | None) -> Answer:
         """OURS, THEIRS, ABSENT, or FORBIDDEN where what is there cannot tell."""
@@ -152,6 +157,8 @@ class Resolver(ABC):
     def _troubled(self, signal: signals.Signal) -> None:
         self.trouble = signal
         self.asked_s = answers.asked_s(signal)
+        if self.write is not None and answers.answer_for(signal) in _TOLD:
+            log.troubled(self.target.url, self.write.doing.name.lower(), signal)
 
     def _head(self) -> Answer:
         seen = (Answer.OURS, Answer.DAMAGED, Answer.THEIRS, Answer.ABSENT, Answer.FAILED)
@@ -239,6 +246,8 @@ class Resolver(ABC):
         """The receipt, or the error, for a decided write."""
         if write.verdict in (Verdict.CREATED, Verdict.SAME, Verdict.PRESENT):
             self.trouble = None  # it was overcome; and its traceback knows us, and would keep the caller's data
+        if write.verdict is not None and (self.attempts > 1 or write.suspect):
+            log.decided(self.target.url, write.verdict.name.lower().replace("_", " "), self.attempts)
         match write.verdict:
             case Verdict.CREATED:
                 return self._receipt("created")
@@ -357,7 +366,7 @@ class Resolver(ABC):
         target, seen = self.target, self.seen
         return Receipt(
             key=target.key,
-            url=target.driver.location.url(target.full_key),
+            url=target.url,
             size_bytes=seen.size_bytes if seen else None,
             etag=seen.etag if seen else None,
             version_id=seen.version_id if seen else None,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
-from storage_guard import answers, signals
+from storage_guard import answers, log, signals
 from storage_guard.clock import Clock
 from storage_guard.driver import Driver
 from storage_guard.engine.concurrency import MOST, START, Concurrency
@@ -263,6 +263,8 @@ class Sending:
                 if isinstance(signal, signals.Corrupt):
                     corrupt += 1
                     again = corrupt < _CORRUPT_TRIES
+                if again:
+                    log.troubled(self._driver.location.url(self._key), f"part {piece.slot.number}", signal)
                 if again and patience.wait(answers.asked_s(signal), stopped=stopped):
                     continue
                 gone = answer in (Answer.GONE, Answer.GONE_SOLE)

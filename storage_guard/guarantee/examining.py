@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from storage_guard import log
 from storage_guard.access import Access
 from storage_guard.guarantee.bench import AREA, Bench, sweep
 from storage_guard.guarantee.findings import DAY_S, Finding, Observation, Operation
@@ -141,6 +142,7 @@ class Examiner:
         place = Place.of(self._access.driver, can)
         if found.verdict == "undecided":
             found = replace(found, reason=found.reason + self._void(operation, place))
+        log.examined(self._access.url, operation, found.verdict)
         trouble = self._marker().keep(place, found, library(), self._now(), lambda: secrets.token_hex(8))
         self._notes += [*left, *([trouble] if trouble else [])]
         return found

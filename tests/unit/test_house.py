@@ -88,8 +88,9 @@ MAY = {
     "storage_guard/ticket.py": Room("checksum", pure=True),
     "storage_guard/translate.py": Room("errors signals", pure=True),
     "storage_guard/answers.py": Room("outcome signals", pure=True),
+    "storage_guard/log.py": Room("signals"),
     "storage_guard/caller.py": Room(),
-    "storage_guard/access.py": Room("answers clock driver model names retry signals translate"),
+    "storage_guard/access.py": Room("answers clock driver log model names retry signals translate"),
     "storage_guard/guarantee/__init__.py": Room(pure=True),
     "storage_guard/guarantee/findings.py": Room("model signals", pure=True),
     "storage_guard/guarantee/racing.py": Room("body"),
@@ -99,7 +100,7 @@ MAY = {
     "storage_guard/guarantee/trial.py": Room("guarantee.bench guarantee.findings guarantee.racing model signals"),
     "storage_guard/guarantee/marker.py": Room("answers body driver guarantee.findings model names retry signals"),
     "storage_guard/guarantee/examining.py": Room(
-        "access guarantee.bench guarantee.findings guarantee.marker guarantee.racing guarantee.trial model retry "
+        "access guarantee.bench guarantee.findings guarantee.marker guarantee.racing guarantee.trial log model retry "
         "signals translate"
     ),
     "storage_guard/uploads/__init__.py": Room(pure=True),
@@ -117,14 +118,14 @@ MAY = {
     "storage_guard/engine/concurrency.py": Room(pure=True),
     "storage_guard/engine/lanes.py": Room("clock driver engine.concurrency"),
     "storage_guard/engine/resolve.py": Room(
-        "answers checksum clock driver errors model outcome retry signals ticket translate"
+        "answers checksum clock driver errors log model outcome retry signals ticket translate"
     ),
     "storage_guard/engine/sending.py": Room(
-        "answers clock driver engine.concurrency engine.lanes engine.payload engine.resolve model outcome plan retry "
-        "signals"
+        "answers clock driver engine.concurrency engine.lanes engine.payload engine.resolve log model outcome plan "
+        "retry signals"
     ),
     "storage_guard/engine/creation.py": Room(
-        "answers checksum engine.lanes engine.payload engine.resolve engine.sending errors model outcome retry "
+        "answers checksum engine.lanes engine.payload engine.resolve engine.sending errors log model outcome retry "
         "signals uploads.diary"
     ),
     "storage_guard/engine/policy.py": Room(
