@@ -32,7 +32,7 @@ from benchmarks.harness.telling import growth, rounded, tell, words, write
 from storage_guard.engine.concurrency import MOST
 
 _RANDOM_BYTES = 16 * MIB
-_WARM_BYTES = 64 * MIB  # of which a peer opens as many connections as it uses for more
+_WARM_BYTES = 256 * MIB  # of which a client opens as many connections as it uses for more
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 _SOURCE = "source-"  # what is copied; its length follows
 
@@ -135,7 +135,9 @@ class Study:
     def _agreed(self, grid: Mapping[World, Sequence[Cell]]) -> bool:
         """Whether what it costs was said, and --yes to it."""
         cells = [cell for each in grid.values() for cell in each] * self._asked.rounds
-        return agreed(self._asked, sum(cell.requests for cell in cells), sum(cell.sent_bytes for cell in cells))
+        sent_bytes = sum(cell.sent_bytes for cell in cells)
+        sent_bytes += sum(size_bytes for each in grid.values() for size_bytes in _warm_bytes(each).values())
+        return agreed(self._asked, sum(cell.requests for cell in cells), sent_bytes)
 
     def _start(self) -> dict[str, Any]:
         """The first line of the results."""
@@ -204,6 +206,13 @@ def _road_of(world: World) -> dict[str, float | None]:
     return {name: None if road is None else getattr(road, name) for name in names}
 
 
+def _warm_bytes(cells: Sequence[Cell]) -> dict[str, int]:
+    """How much each side sends before anything is counted."""
+    return {
+        cell.side: min(_WARM_BYTES, max(each.size_bytes for each in cells if each.side == cell.side)) for cell in cells
+    }
+
+
 class _Spent:
     """How long cells have taken so far."""
 
@@ -236,25 +245,26 @@ class _World:
 
     def measure(self, todo: Sequence[tuple[int, Cell]], spent: _Spent) -> None:
         self._keep = _SOURCE if any(cell.do == "copy" for _, cell in todo) else ""
+        warm_bytes = _warm_bytes([cell for _, cell in todo])
         with contextlib.ExitStack() as stack:
             crew: dict[str, Worker] = {}
             for _, cell in todo:
                 if cell.side not in crew:
-                    crew[cell.side] = self._worker(stack, cell)
+                    crew[cell.side] = self._worker(stack, cell, warm_bytes[cell.side])
             for number, cell in todo:
                 if spent.enough(cell):
                     self._progress.skip(1, told=False)
                 else:
                     spent.add(cell, self._run(crew[cell.side], number, cell))
 
-    def _worker(self, stack: contextlib.ExitStack, cell: Cell) -> Worker:
+    def _worker(self, stack: contextlib.ExitStack, cell: Cell, warm_bytes: int) -> Worker:
         place = self._place
         python = python_of(cell.peer, self._cache)
         worker = stack.enter_context(working(cell.peer, python, place.target, dict(cell.options), place.authority))
         write(self._out, "side", **self._said, side=cell.side, facts=worker.facts, options=dict(cell.options))
         place.fresh()
         worker.carry_out({"do": "settle", "key": "settled", "hold_bytes": 0})
-        warm = {"do": "file", "path": str(self._files.of(min(cell.size_bytes, _WARM_BYTES))), "key": "warm"}
+        warm = {"do": "file", "path": str(self._files.of(warm_bytes)), "key": "warm"}
         _succeeded(worker.carry_out(warm))
         return worker
 

@@ -87,8 +87,9 @@ def _introduction() -> Iterator[str]:
     )
     yield _p(
         "The floor is the least time that a link allows: the bytes of the object at the full rate of the link, and "
-        "three latencies (to begin, for a part, to finish). 1.00 is perfect; 2.00 is twice as long as it must. MiB are "
-        "2^20 bytes, of objects and parts; MB are 10^6, of links."
+        "three latencies (to begin, for a part, to finish). 1.00 times the floor is perfect, 2.00 is twice as long as "
+        "it must; a little under 1.00 comes of how it was measured, which the end of the page tells. MiB are 2^20 "
+        "bytes, of objects and parts; MB are 10^6, of links."
     )
 
 
@@ -99,8 +100,9 @@ def _answers(results: Results) -> Iterator[str]:
     yield "<h2>The answer</h2>"
     yield _p(
         "Look for the link whose latency is nearest to yours (ping tells it, or the time that a small request takes). "
-        "To tell the library nothing is to give neither part_bytes nor in_flight to open_store; to tell it is to give "
-        "both."
+        "To tell the library nothing is to give neither part_bytes nor in_flight to open_store, which the tables call "
+        '"nothing said"; to tell it is to give both. Other programs have settings of their own for the size of a part '
+        "and for how many are sent at a time."
     )
     for name, each in grouped_by_link(found).items():
         road = results.roads.get(name)
@@ -300,7 +302,11 @@ def _defaults(results: Results) -> Iterator[str]:
     table = tables.defaults(results)
     if table.rows:
         yield "<h2>Nothing said</h2>"
-        yield _p("All that was measured of 16 MiB and more with the library's own choice. The aim is 1.10.")
+        yield _p(
+            "All that was measured of 16 MiB and more with the library's own choice. The aim is 1.10 times the floor. "
+            "The prediction is what arithmetic expects of the link; where it is far off, something else was in the "
+            "way, which over https on lan is the machine that encrypts at one end and decrypts at the other."
+        )
         yield _table(table)
 
 
