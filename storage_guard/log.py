@@ -3,6 +3,7 @@ the store. Nothing else, and nothing secret: no data, no ticket, no header, of a
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ def examined(url: str, operation: str, verdict: str) -> None:
     _logger().info("%s: %s was examined: %s", url, operation, verdict)
 
 
+@cache
 def _logger() -> Logger:
     import logging  # noqa: PLC0415 - costs as much as the rest of the import, and most programs meet no trouble
 
-    return logging.getLogger("storage_guard")
+    logger = logging.getLogger("storage_guard")
+    # Who has set up no logging has warnings on standard error otherwise, and errors and receipts have them as notes.
+    logger.addHandler(logging.NullHandler())
+    return logger

@@ -54,6 +54,26 @@ def test_a_program_that_meets_no_trouble_does_not_even_load_logging(tmp_path: Pa
     assert "logging" not in done.stdout.split()
 
 
+LEFT_OPEN = """
+from storage_guard import Store
+from storage_guard.driver import Refused
+from storage_guard.memory import MemoryDriver
+from storage_guard.testing import answers, faulty
+
+no = answers(lambda: Refused("no", why="access"))
+try:
+    Store(faulty(MemoryDriver(), {"put_part": [no], "abort": [no]}), multipart_from_bytes=1).create("k", bytes(3 << 20))
+except PermissionError as error:
+    print(error.__notes__)
+"""
+
+
+def test_a_program_that_has_set_up_no_logging_is_told_by_the_error_and_not_on_standard_error() -> None:
+    done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, check=True)
+    assert "is left open" in done.stdout
+    assert done.stderr == ""
+
+
 def test_a_lost_answer_is_told_and_what_became_of_it(caplog: pytest.LogCaptureFixture) -> None:
     driver = FaultyDriver(MemoryDriver("log-lost"))
     driver.plan("put_new", [LOST_AFTER])
