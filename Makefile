@@ -4,7 +4,7 @@
 #   make soak               the same laws, the large numbers    make mutants  which changes would no test notice?
 #   make bench              which part size? minutes            make clean    forget the environment
 #   make bench-full         the same, all links: four hours
-#   make bench-results      what is committed in benchmarks/results: 50 minutes, with nothing else going on
+#   make bench-results      what is committed in benchmarks/results: 45 minutes, with nothing else going on
 # `make bench` writes to BENCH, and goes on with what it finds there. PYTHON names the interpreter the environment is made with (3.11 to 3.13); VENV where it is put.
 
 PYTHON ?= python3
@@ -85,7 +85,7 @@ bench-results: $(VENV)/.bench
 	$(MEASURE).streams --links region,cross-region --memory-mib 64,128 --out $(NEW)/streams.jsonl  # 2 min
 	$(MEASURE).copies --links region,cross-region --parts-mib 16,32,64,128 --in-flight 16,64 --rounds 2 --longest-s 20 --out $(NEW)/copies.jsonl  # 2.5 min
 	$(MEASURE).best_again --of $(subst $(SPACE),$(COMMA),$(MAPS) $(NEW)/parallel_parts-region-256.jsonl $(NEW)/copies.jsonl) --rounds 9 --enough-s 12 --out $(NEW)/best_again.jsonl  # 2 min
-	$(MEASURE).peers --links lan,region,cross-region --schemes http,https --sizes-mib 64,256,1024 --longest-s 6.5 --enough-s 2.5 --out $(NEW)/peers.jsonl  # 25 min
+	$(MEASURE).peers --links lan,region,cross-region --schemes http,https --sizes-mib 64,256,1024 --longest-s 6.5 --enough-s 1.5 --out $(NEW)/peers.jsonl  # 19 min
 	$(MEASURE).peers --links home --schemes http --sizes-mib 64 --rounds 2 --out $(NEW)/peers-home.jsonl  # 3.5 min
 	$(BIN)/python -m benchmarks.report $(NEW)/*.jsonl --html $(NEW)/report.html --markdown $(NEW)/report.md --quoting docs/part-sizing.md
 	rm -f benchmarks/results/*
