@@ -145,7 +145,8 @@ def why(road: Road, size_mib: float, part_mib: float) -> list[str]:
         )
     else:
         sentences.append(
-            f"One connection fills the whole link of {road.total_mb_s:g} MB/s; more of them only hide the waiting."
+            f"One connection fills the whole link of {road.total_mb_s:g} MB/s; more of them only hide the waiting. "
+            "One request of the whole object is as fast there, and sends all of it again when it breaks."
         )
     sentences.append(
         f"After each part its connection waits {road.latency_ms:g} ms for the answer. With parts of 1 MiB it moves "

@@ -50,7 +50,7 @@ def overview_sentences(results: Results) -> list[str]:
                 said.append(f"{fastest.side} at {size(size_mib)} on {world.words} ({_to(ours, fastest):.2f})")
     return [
         f"Of {count} comparisons, in {count - len(said)} no other {kind} was faster by more than {_LEVEL - 1:.0%}"
-        + (f"; it was {', '.join(said)}." if said else ".")
+        + (f". Faster: {', '.join(said)}." if said else ".")
         for kind, said in (("as shipped", shipped), ("tuned", tuned_ones))
     ]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.harness.roads import ROADS
 from benchmarks.reporting import advice
 from benchmarks.reporting.rows import A_BUCKET, Results, Row, grouped
-from benchmarks.reporting.words import growth, size
+from benchmarks.reporting.words import gap, growth, size
 
 KINDS = {
     "lan": "the same building",
@@ -98,7 +98,7 @@ def copies(results: Results) -> list[tuple[str, Table]]:
                 seconds(row),
                 "" if row.ratio is None else f"{row.ratio:.2f}",
                 "" if row.requests is None else f"{row.requests:g}",
-                "" if row.gap is None else f"{row.gap:+.0%}",
+                "" if row.gap is None else gap(row.gap),
             )
             for row in sorted(cells, key=lambda row: row.wall_s.median)
         )
@@ -136,7 +136,7 @@ def defaults(results: Results) -> Table:
             seconds(row),
             "" if row.floor_s is None else f"{row.floor_s:.3g} s",
             "" if row.ratio is None else f"{row.ratio:.2f}",
-            "" if row.gap is None else f"{row.gap:+.0%}",
+            "" if row.gap is None else gap(row.gap),
         )
         for row in sorted(advice.defaults(results), key=lambda row: (row.world.place, row.size_mib, row.study))
     ]
@@ -191,7 +191,7 @@ def model(results: Results, most: int = 12) -> tuple[list[str], Table]:
             row.setting,
             f"{row.predicted_s:.3g} s",
             seconds(row),
-            f"{row.gap:+.0%}",
+            gap(row.gap or 0),
             "" if row.server_busy is None else f"{row.server_busy:.0%}",
         )
         for row in off[:most]
