@@ -58,9 +58,9 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.small_creates")
     service_option(parser)
     parser.add_argument("--bytes", type=int, default=4096, help="of an object")
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--seconds", type=float, help=f"of a run ({_SECONDS:g})")
-    length.add_argument("--objects", type=int, help=f"of a run instead; in a bucket there are so many ({_OBJECTS:,})")
+    lasting = parser.add_mutually_exclusive_group()
+    lasting.add_argument("--seconds", type=float, help=f"of a run ({_SECONDS:g})")
+    lasting.add_argument("--objects", type=int, help=f"of a run instead; in a bucket there are so many ({_OBJECTS:,})")
     parser.add_argument("--threads", type=int, default=16)
     common_options(parser, rounds=5)
     bucket_options(parser)
@@ -75,8 +75,9 @@ def main() -> int:
         asked.service, asked.objects = url.service, asked.objects or _OBJECTS
     elif asked.objects is None and asked.seconds is None:
         asked.seconds = _SECONDS
-    jobs = _jobs(asked)
-    threads, many = jobs["threads"], jobs["many"]
+    length = {"seconds": asked.seconds} if asked.objects is None else {"objects": asked.objects}
+    threads = {"do": "threads", "bytes": asked.bytes, "threads": asked.threads, **length}
+    many = {"do": "many" if asked.objects is None else "count", "bytes": asked.bytes, **length}
     of_each: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
         "oss": (
             (OSS2, "oss2", {}),
@@ -106,14 +107,6 @@ def main() -> int:
             return 2
     comparison = Comparison("benchmarks.small_creates", asked, sides, _figures, asked.service, url=url)
     return 0 if comparison.run(TARGETS[asked.service]) else 1
-
-
-def _jobs(asked: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    if asked.objects is not None:
-        length = {"bytes": asked.bytes, "objects": asked.objects}
-        return {"threads": {"do": "threads", **length, "threads": asked.threads}, "many": {"do": "count", **length}}
-    length = {"bytes": asked.bytes, "seconds": asked.seconds}
-    return {"threads": {"do": "threads", **length, "threads": asked.threads}, "many": {"do": "many", **length}}
 
 
 def _warm(job: Mapping[str, Any]) -> dict[str, Any]:

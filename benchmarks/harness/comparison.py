@@ -86,9 +86,9 @@ class Comparison:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storage-guard-benchmark-")))
             met = True
             for scheme in asked.schemes if self._url is None else [scheme_of(asked)]:
-                judged = judged_over(scheme, targets) if self._url is None else []
+                wanted = judged_over(scheme, targets) if self._url is None else []
                 with self._place(scheme, folder) as place, self._crew(pythons, place) as crew:
-                    met = self._compare(scheme, place, crew, judged, out) and met
+                    met = self._compare(scheme, place, crew, wanted, out) and met
             return met
 
     def _command(self) -> str:
